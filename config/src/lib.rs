@@ -1,0 +1,1 @@
+//! The network file: its schema, its checks and its diagnostics.

@@ -1,0 +1,1 @@
+//! What is up: published states with an expiry, so that a dead publisher reads as down.

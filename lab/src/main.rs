@@ -1,0 +1,3 @@
+//! `parapet-lab`: topologies in network namespaces, demonstrations and benchmarks.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The daemon: command line, roles, wiring, control socket, privileges.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! End-to-end, interop and conformance tests, over the lab and the built binary.

@@ -1,0 +1,1 @@
+//! DNS messages, names and EDNS: bounded and panic-free on any bytes.

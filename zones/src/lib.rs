@@ -1,0 +1,1 @@
+//! Immutable snapshots of zones, the differences between them, and finding the answer for a name.
