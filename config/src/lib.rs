@@ -1,1 +1,37 @@
-//! The network file: its schema, its checks and its diagnostics.
+//! The network file: one TOML document that describes every machine of a Parapet network, checked as a whole.
+//!
+//! [`Network::parse`] walks the document by the [`schema`] and either gives checked structs or *all* that is wrong,
+//! each with file, line, column, item, what was found and what was expected. [`Network::for_node`] is what one machine
+//! needs of it: a [`Config`]. Nothing here reads a file, a clock or the network: the secrets' files come through
+//! [`SecretFiles`], which the binary supplies.
+
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod changes;
+mod check;
+mod check_key;
+mod default_file;
+mod diagnostic;
+mod domain_name;
+mod model;
+mod prefix;
+mod reader;
+pub mod schema;
+mod short_form;
+mod tsig_keygen;
+mod value;
+
+pub use changes::{Changes, NodeChange};
+pub use check::{Parsed, SecretFile, SecretFiles, UnknownNode};
+pub use default_file::default_file;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use domain_name::{DomainNameError, normalise_domain_name};
+pub use model::{
+    Config, Identity, Key, KeyAlgorithm, Lanes, Limits, LogFormat, Mode, Network, Node, OnExpire, Origin, Roles,
+    Timers, TransferLimits, Zone,
+};
+pub use prefix::{Prefix, PrefixError};
+pub use short_form::ShortForm;
+pub use tsig_keygen::{TsigKeygenError, parse_tsig_keygen};
+pub use value::{DNS_PORT, parse_address, parse_listen_address};

@@ -1,0 +1,90 @@
+//! What differs between two configurations of one node, so that a reload touches only that.
+
+use crate::model::{Config, Node};
+
+/// What differs between a running configuration and a new one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Zones that are new.
+    pub zones_added: Vec<String>,
+    /// Zones that are gone.
+    pub zones_removed: Vec<String>,
+    /// Zones of which something differs, or something of their origins or those origins' keys.
+    pub zones_changed: Vec<String>,
+    /// Items of the node that differ.
+    pub node: Vec<NodeChange>,
+    /// Whether the cookie secrets differ.
+    pub cookie_secrets: bool,
+}
+
+/// An item of a node that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeChange {
+    /// The item's name in `[node.NAME]`.
+    pub item: &'static str,
+    /// Whether only a restart applies it: what was bound or given up at the start can't be had again.
+    pub needs_restart: bool,
+}
+
+impl Changes {
+    /// What `new` has that `old` hasn't, and the other way round.
+    pub fn between(old: &Config, new: &Config) -> Self {
+        let find = |config: &Config, name: &str| config.zones.iter().find(|zone| zone.name == name).cloned();
+        let mut changes = Self {
+            node: node_changes(&old.node, &new.node),
+            cookie_secrets: old.cookie_secrets != new.cookie_secrets,
+            ..Self::default()
+        };
+        for zone in &new.zones {
+            match find(old, &zone.name) {
+                None => changes.zones_added.push(zone.name.clone()),
+                Some(before) if before != *zone || !same_origins(old, new, &zone.origins) => {
+                    changes.zones_changed.push(zone.name.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        let gone = old.zones.iter().filter(|zone| find(new, &zone.name).is_none());
+        changes.zones_removed = gone.map(|zone| zone.name.clone()).collect();
+        changes
+    }
+
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The node's items that only a restart applies.
+    pub fn need_restart(&self) -> impl Iterator<Item = &'static str> {
+        self.node.iter().filter(|change| change.needs_restart).map(|change| change.item)
+    }
+}
+
+/// Whether the origins mean the same in both, with the keys that they use.
+fn same_origins(old: &Config, new: &Config, names: &[String]) -> bool {
+    names.iter().all(|name| {
+        let key = |config: &Config| {
+            let origin = config.origins.get(name)?;
+            origin.key.as_ref().and_then(|key| config.keys.get(key).cloned())
+        };
+        old.origins.get(name) == new.origins.get(name) && key(old) == key(new)
+    })
+}
+
+fn node_changes(old: &Node, new: &Node) -> Vec<NodeChange> {
+    let items = [
+        ("roles", old.roles != new.roles, true),
+        ("listen", old.listen != new.listen, true),
+        ("state_dir", old.state_dir != new.state_dir, true),
+        ("control", old.control != new.control, true),
+        ("metrics", old.metrics != new.metrics, true),
+        ("workers", old.workers != new.workers, true),
+        ("user", old.user != new.user, true),
+        ("lanes", old.lanes != new.lanes, true),
+        ("log", old.log != new.log, true),
+        ("identity", old.identity != new.identity, false),
+        ("limits", old.limits != new.limits, false),
+    ];
+    let differs = items.into_iter().filter(|(_, differs, _)| *differs);
+    differs.map(|(item, _, needs_restart)| NodeChange { item, needs_restart }).collect()
+}

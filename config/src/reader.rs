@@ -1,0 +1,273 @@
+//! Walks the parsed document by the schema: types, ranges, unknown and missing items; references come afterwards.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::{Sink, did_you_mean};
+use crate::prefix::Prefix;
+use crate::schema::{Item, Kind, Presence, Table};
+use crate::value::{Found, Mismatch, Value, mismatch, read_value};
+
+/// A table of the file whose values have the kinds of the schema.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Section {
+    /// Its full name, such as `node.ams-1.limits`.
+    pub(crate) path: String,
+    /// Byte offset of its header.
+    pub(crate) at: usize,
+    values: BTreeMap<&'static str, Found>,
+    sections: BTreeMap<&'static str, Section>,
+    /// Items that are there, with a value that was reported as wrong.
+    unreadable: Vec<&'static str>,
+}
+
+/// What happens to items that are not there.
+#[derive(Clone, Copy)]
+pub(crate) enum Fill<'s> {
+    /// They stay away: the table is a template itself.
+    Nothing,
+    /// They come from the template if it has them, or else from the schema.
+    From(Option<&'s Section>),
+}
+
+/// Reads `document` as the table `schema` under the full name `path`.
+pub(crate) fn read_section(
+    sink: &mut Sink<'_>,
+    schema: &Table,
+    path: &str,
+    document: Option<&DeTable<'_>>,
+    at: usize,
+    fill: Fill<'_>,
+) -> Section {
+    let mut section = Section { path: path.to_owned(), at, ..Section::default() };
+    for (key, value) in document.into_iter().flatten() {
+        let name = key.get_ref().as_ref();
+        if let Some(item) = schema.items.iter().find(|item| item.name == name) {
+            match read_item(sink, item, &join(path, name), value) {
+                Some(found) => drop(section.values.insert(item.name, found)),
+                None => section.unreadable.push(item.name),
+            }
+        } else if !schema.tables.iter().any(|table| table.name == name) {
+            let known = schema.items.iter().map(|item| item.name).chain(schema.tables.iter().map(|table| table.name));
+            report_unknown(sink, path, key, known);
+        }
+    }
+    if let Fill::From(template) = fill {
+        fill_in(sink, schema, &mut section, template);
+    }
+    for table in schema.tables {
+        let here = document.and_then(|document| document.get_key_value(table.name));
+        let inner_path = join(path, table.name);
+        let inner = here.and_then(|(_, value)| as_table(sink, &inner_path, value));
+        let fill = match fill {
+            Fill::Nothing => Fill::Nothing,
+            Fill::From(template) => Fill::From(template.and_then(|template| template.sections.get(table.name))),
+        };
+        let at = here.map_or(at, |(key, _)| key.span().start);
+        section.sections.insert(table.name, read_section(sink, table, &inner_path, inner, at, fill));
+    }
+    section
+}
+
+/// The table that stands there, or a diagnostic.
+pub(crate) fn as_table<'d, 'i>(
+    sink: &mut Sink<'_>,
+    path: &str,
+    value: &'d Spanned<DeValue<'i>>,
+) -> Option<&'d DeTable<'i>> {
+    let table = value.get_ref().as_table();
+    if table.is_none() {
+        let found = sink.excerpt(value.span());
+        sink.error(value.span().start, path, found, format_args!("a table: [{path}]"));
+    }
+    table
+}
+
+/// Reports a key that the schema does not know.
+pub(crate) fn report_unknown<'k>(
+    sink: &mut Sink<'_>,
+    path: &str,
+    key: &Spanned<toml::de::DeString<'_>>,
+    known: impl Iterator<Item = &'k str> + Clone,
+) {
+    let name = key.get_ref().as_ref();
+    let hint = did_you_mean(name, known.clone());
+    let all = known.collect::<Vec<_>>().join(", ");
+    let expected = if all.is_empty() { "nothing here".to_owned() } else { format!("one of {all}{hint}") };
+    sink.error(key.span().start, &join(path, name), "an unknown name", expected);
+}
+
+/// The full name of something within `path`; names that would be ambiguous are quoted.
+pub(crate) fn join(path: &str, name: &str) -> String {
+    let bare =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let name = if bare { name.to_owned() } else { format!("{name:?}") };
+    if path.is_empty() { name } else { format!("{path}.{name}") }
+}
+
+fn read_item(sink: &mut Sink<'_>, item: &Item, path: &str, value: &Spanned<DeValue<'_>>) -> Option<Found> {
+    let at = value.span().start;
+    let Kind::List { of, min, max } = &item.kind else {
+        return match read_value(&item.kind, value.get_ref()) {
+            Ok(value) => Some(Found { value, at: Some(at) }),
+            Err(Mismatch { found, expected }) => {
+                let unit = item.unit().map_or(String::new(), |unit| format!(", in {unit}"));
+                sink.error(at, path, found, expected + &unit);
+                None
+            }
+        };
+    };
+    let Some(elements) = value.get_ref().as_array() else {
+        let Mismatch { found, expected } = mismatch(&item.kind, value.get_ref());
+        sink.error(at, path, found, expected);
+        return None;
+    };
+    if !(*min..=*max).contains(&(elements.len() as u64)) {
+        sink.error(at, path, format_args!("a list of {}", elements.len()), item.kind.describe());
+        return None;
+    }
+    let mut list = Vec::with_capacity(elements.len());
+    for (index, element) in elements.iter().enumerate() {
+        let at = element.span().start;
+        match read_value(of, element.get_ref()) {
+            Ok(value) => list.push(Found { value, at: Some(at) }),
+            Err(Mismatch { found, expected }) => sink.error(at, &format!("{path}[{index}]"), found, expected),
+        }
+    }
+    (list.len() == elements.len()).then_some(Found { value: Value::List(list), at: Some(at) })
+}
+
+/// Puts template values and defaults where the table has none, and reports what is missing.
+fn fill_in(sink: &mut Sink<'_>, schema: &Table, section: &mut Section, template: Option<&Section>) {
+    for item in schema.items {
+        if section.values.contains_key(item.name) || section.is_unreadable(item.name) {
+            continue;
+        }
+        if let Some(found) = template.and_then(|template| template.values.get(item.name)) {
+            section.values.insert(item.name, found.clone());
+            continue;
+        }
+        match item.presence {
+            Presence::Default(text) => {
+                if let Some(value) = read_default(&item.kind, text) {
+                    section.values.insert(item.name, Found { value, at: None });
+                }
+            }
+            Presence::Optional(_) => {}
+            Presence::Required(example) if !sink.incomplete => {
+                let path = join(&section.path, item.name);
+                let expected = format!("{}: {} = {example}", item.describe(), item.name);
+                sink.error(section.at, &path, "nothing", expected);
+            }
+            Presence::Required(_) => {}
+        }
+    }
+}
+
+/// A default of the schema; a test reads all of them.
+pub(crate) fn read_default(kind: &Kind, text: &str) -> Option<Value> {
+    let value = DeValue::parse(text).ok()?;
+    let Kind::List { of, .. } = kind else {
+        return read_value(kind, value.get_ref()).ok();
+    };
+    let list = value.get_ref().as_array()?.iter();
+    let list = list.map(|element| Some(Found { value: read_value(of, element.get_ref()).ok()?, at: None }));
+    Some(Value::List(list.collect::<Option<_>>()?))
+}
+
+/// Typed look-ups. What is not there for an error reported before reads as empty, so that the walk goes on.
+impl Section {
+    pub(crate) fn found(&self, name: &str) -> Option<&Found> {
+        self.values.get(name)
+    }
+
+    /// Whether an item is there with a value that was reported as wrong.
+    pub(crate) fn is_unreadable(&self, name: &str) -> bool {
+        self.unreadable.contains(&name)
+    }
+
+    /// Where an item stands, or its table if it doesn't.
+    pub(crate) fn position(&self, name: &str) -> usize {
+        self.found(name).and_then(|found| found.at).unwrap_or(self.at)
+    }
+
+    pub(crate) fn section(&self, name: &str) -> Section {
+        self.sections.get(name).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn boolean(&self, name: &str) -> bool {
+        matches!(self.found(name), Some(Found { value: Value::Bool(true), .. }))
+    }
+
+    pub(crate) fn integer(&self, name: &str) -> u64 {
+        match self.found(name) {
+            Some(Found { value: Value::Integer(number), .. }) => *number,
+            _ => 0,
+        }
+    }
+
+    /// A number in a narrower type; the schema's ranges, which a test compares, make sure that it fits.
+    pub(crate) fn number<T: TryFrom<u64> + Default>(&self, name: &str) -> T {
+        T::try_from(self.integer(name)).unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        match self.found(name) {
+            Some(Found { value: Value::Text(text), .. }) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn ip(&self, name: &str) -> Option<IpAddr> {
+        match self.found(name) {
+            Some(Found { value: Value::Ip(ip), .. }) => Some(*ip),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn socket(&self, name: &str) -> Option<SocketAddr> {
+        match self.found(name) {
+            Some(Found { value: Value::Socket(address), .. }) => Some(*address),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn list(&self, name: &str) -> &[Found] {
+        match self.found(name) {
+            Some(Found { value: Value::List(list), .. }) => list,
+            _ => &[],
+        }
+    }
+
+    /// The addresses of a list; each twin is reported.
+    pub(crate) fn sockets(&self, sink: &mut Sink<'_>, name: &str) -> Vec<SocketAddr> {
+        let mut seen = Vec::new();
+        for (index, found) in self.list(name).iter().enumerate() {
+            let Value::Socket(address) = found.value else {
+                continue;
+            };
+            if seen.contains(&address) {
+                let path = format!("{}[{index}]", join(&self.path, name));
+                sink.error(
+                    found.at.unwrap_or(self.at),
+                    &path,
+                    format_args!("\"{address}\" again"),
+                    "each address once",
+                );
+            } else {
+                seen.push(address);
+            }
+        }
+        seen
+    }
+
+    pub(crate) fn prefixes(&self, name: &str) -> Vec<Prefix> {
+        let prefix = |found: &Found| {
+            if let Value::Prefix(prefix) = found.value { Some(prefix) } else { None }
+        };
+        self.list(name).iter().filter_map(prefix).collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! The short form of `parapet run`: one edge before some origins, without a file. It is written out as a network file
+//! and checked like one, so both forms mean the same.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::check::{Parsed, SecretFiles};
+use crate::diagnostic::Diagnostics;
+use crate::model::{Config, Network};
+
+/// How diagnostics name the short form.
+const SHORT_FORM: &str = "command line";
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct ShortForm {
+    /// The node's name.
+    pub node: String,
+    /// Hidden primaries; every zone has all of them.
+    pub origins: Vec<SocketAddr>,
+    /// Zones, each a domain name.
+    pub zones: Vec<String>,
+    /// Addresses to answer at.
+    pub listen: Vec<SocketAddr>,
+    /// The folder that keeps zones across restarts.
+    pub state_dir: PathBuf,
+    /// A key that signs requests to every origin, in the form of `tsig-keygen`.
+    pub tsig_key: Option<PathBuf>,
+    /// The control socket, if not control.sock in the state folder.
+    pub control: Option<PathBuf>,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// The user to become.
+    pub user: Option<String>,
+    /// UDP lanes, 0 for one per core.
+    pub workers: usize,
+    /// Whether the log is JSON.
+    pub log_json: bool,
+}
+
+impl ShortForm {
+    /// The network file that means the same. Paths must be UTF-8.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let path = |path: &PathBuf| quote(&path.to_string_lossy());
+        let _ = writeln!(text, "[node.{}]", quote(&self.node));
+        let listen: Vec<_> = self.listen.iter().map(|address| quote(&address.to_string())).collect();
+        let _ = writeln!(text, "listen = [{}]", listen.join(", "));
+        let _ = writeln!(text, "state_dir = {}", path(&self.state_dir));
+        if let Some(control) = &self.control {
+            let _ = writeln!(text, "control = {}", path(control));
+        }
+        if let Some(metrics) = self.metrics {
+            let _ = writeln!(text, "metrics = {}", quote(&metrics.to_string()));
+        }
+        if let Some(user) = &self.user {
+            let _ = writeln!(text, "user = {}", quote(user));
+        }
+        let _ = writeln!(text, "workers = {}", self.workers);
+        if self.log_json {
+            let _ = writeln!(text, "log = \"json\"");
+        }
+        if let Some(file) = &self.tsig_key {
+            let _ = writeln!(text, "\n[key.transfer]\nkey_file = {}", path(file));
+        }
+        let mut names = Vec::new();
+        for (index, origin) in self.origins.iter().enumerate() {
+            let name = format!("origin-{}", index + 1);
+            let _ = writeln!(text, "\n[origin.{name}]\naddresses = [{}]", quote(&origin.to_string()));
+            if self.tsig_key.is_some() {
+                let _ = writeln!(text, "key = \"transfer\"");
+            }
+            names.push(quote(&name));
+        }
+        for zone in &self.zones {
+            let _ = writeln!(text, "\n[zone.{}]\norigins = [{}]", quote(zone), names.join(", "));
+        }
+        text
+    }
+
+    /// The configuration, checked like a file.
+    pub fn to_config(&self, files: &dyn SecretFiles) -> Result<Parsed<Config>, Diagnostics> {
+        let Parsed { value: network, warnings } = Network::parse(&self.to_toml(), SHORT_FORM, files)?;
+        match network.for_node(&self.node) {
+            Ok(config) => Ok(Parsed { value: config, warnings }),
+            // A document without errors has the node that was written into it.
+            Err(_) => Err(Diagnostics(warnings)),
+        }
+    }
+}
+
+/// A TOML basic string.
+fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

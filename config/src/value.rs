@@ -1,0 +1,144 @@
+//! Single values: a TOML value against the kind that the schema asks for.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use toml::de::DeValue;
+
+use crate::diagnostic::{did_you_mean, shorten};
+use crate::prefix::Prefix;
+use crate::schema::Kind;
+use crate::tsig_keygen::decode_secret;
+
+/// The port of DNS over UDP and TCP.
+pub const DNS_PORT: u16 = 53;
+
+/// A value of the kind that the schema asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Bool(bool),
+    Integer(u64),
+    Text(String),
+    Secret(Vec<u8>),
+    CookieSecret([u8; 16]),
+    Socket(SocketAddr),
+    Ip(IpAddr),
+    Prefix(Prefix),
+    List(Vec<Found>),
+}
+
+/// A value and the byte offset it stands at; `None` where it is a default.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) value: Value,
+    pub(crate) at: Option<usize>,
+}
+
+/// What a value is, and what it should be.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    pub(crate) found: String,
+    pub(crate) expected: String,
+}
+
+/// An address and port to listen on, such as `192.0.2.1:53`.
+pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err("a port from 1 to 65535".to_owned()),
+        Ok(address) if address.ip().is_multicast() => Err("an address that is not multicast".to_owned()),
+        Ok(address) => Ok(address),
+        Err(_) if text.parse::<IpAddr>().is_ok() => {
+            let with_port = if text.contains(':') { format!("[{text}]:53") } else { format!("{text}:53") };
+            Err(format!("an address with a port, such as {with_port:?}"))
+        }
+        Err(_) => Err(Kind::Listen.describe()),
+    }
+}
+
+/// An address to ask, with port 53 if none is given: `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53`, `[2001:db8::53]:53`.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let address = if let Ok(address) = text.parse::<SocketAddr>() {
+        address
+    } else {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        match bare.map_or_else(|| text.parse::<IpAddr>().ok(), |v6| v6.parse::<Ipv6Addr>().ok().map(IpAddr::V6)) {
+            Some(ip) => SocketAddr::new(ip, DNS_PORT),
+            None => return Err(Kind::Address.describe()),
+        }
+    };
+    if address.port() == 0 {
+        return Err("a port from 1 to 65535".to_owned());
+    }
+    if address.ip().is_unspecified() || address.ip().is_multicast() {
+        return Err("the address of one machine".to_owned());
+    }
+    Ok(address)
+}
+
+/// Reads a single value; lists are the reader's.
+pub(crate) fn read_value(kind: &Kind, value: &DeValue<'_>) -> Result<Value, Mismatch> {
+    match (kind, value) {
+        (Kind::Bool, DeValue::Boolean(value)) => Ok(Value::Bool(*value)),
+        (Kind::Integer { min, max }, DeValue::Integer(number)) => {
+            match u64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) if (min..=max).contains(&&number) => Ok(Value::Integer(number)),
+                _ => Err(mismatch(kind, value)),
+            }
+        }
+        (Kind::Bool | Kind::Integer { .. }, _) => Err(mismatch(kind, value)),
+        (_, DeValue::String(text)) => {
+            read_text(kind, text).map_err(|expected| Mismatch { found: describe_found(kind, value), expected })
+        }
+        _ => Err(mismatch(kind, value)),
+    }
+}
+
+fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
+    let otherwise = || kind.describe();
+    match kind {
+        Kind::Text { bytes_max } => {
+            let good = (1..=*bytes_max).contains(&text.len()) && !text.chars().any(char::is_control);
+            good.then(|| Value::Text(text.to_owned())).ok_or_else(otherwise)
+        }
+        Kind::Choice(words) => words
+            .contains(&text)
+            .then(|| Value::Text(text.to_owned()))
+            .ok_or_else(|| otherwise() + &did_you_mean(text, words.iter().copied())),
+        Kind::Path if text.is_empty() || text.contains('\0') => Err(otherwise()),
+        Kind::Path | Kind::Reference(_) => Ok(Value::Text(text.to_owned())),
+        Kind::Secret => decode_secret(text).map(Value::Secret).map_err(str::to_owned),
+        Kind::CookieSecret => decode_hex(text).map(Value::CookieSecret).ok_or_else(otherwise),
+        Kind::Listen => parse_listen_address(text).map(Value::Socket),
+        Kind::Address => parse_address(text).map(Value::Socket),
+        Kind::Ipv4 => text.parse().map(|ip| Value::Ip(IpAddr::V4(ip))).map_err(|_| otherwise()),
+        Kind::Ipv6 => text.parse().map(|ip| Value::Ip(IpAddr::V6(ip))).map_err(|_| otherwise()),
+        Kind::Prefix => text.parse().map(Value::Prefix).map_err(|why: crate::PrefixError| why.to_string()),
+        Kind::Bool | Kind::Integer { .. } | Kind::List { .. } => Err(otherwise()),
+    }
+}
+
+/// 32 hexadecimal digits.
+pub(crate) fn decode_hex(text: &str) -> Option<[u8; 16]> {
+    let good = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    good.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(u128::to_be_bytes)
+}
+
+pub(crate) fn mismatch(kind: &Kind, value: &DeValue<'_>) -> Mismatch {
+    Mismatch { found: describe_found(kind, value), expected: kind.describe() }
+}
+
+/// What stands there, in words that never repeat a secret.
+fn describe_found(kind: &Kind, value: &DeValue<'_>) -> String {
+    match (kind, value) {
+        (Kind::Secret | Kind::CookieSecret, DeValue::String(text)) => {
+            format!("a text of {} characters (not shown)", text.chars().count())
+        }
+        (Kind::Secret | Kind::CookieSecret, DeValue::Integer(_) | DeValue::Float(_)) => "a number".to_owned(),
+        (_, DeValue::String(text)) => format!("{:?}", shorten(text)),
+        (_, DeValue::Integer(number)) => shorten(&number.to_string()),
+        (_, DeValue::Float(number)) => shorten(&number.to_string()),
+        (_, DeValue::Boolean(value)) => value.to_string(),
+        (_, DeValue::Datetime(value)) => value.to_string(),
+        (_, DeValue::Array(_)) => "a list".to_owned(),
+        (_, DeValue::Table(_)) => "a table".to_owned(),
+    }
+}
