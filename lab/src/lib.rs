@@ -1,0 +1,55 @@
+//! Networks in network namespaces, real name servers in them, and what is needed to watch both: the lab that the
+//! demonstration, the benchmarks and the end-to-end tests share.
+//!
+//! A [`Lab`] is one run: a folder for files and outputs, namespaces, wires, processes. Namespaces have no name in the
+//! file system, they are held by descriptors; so when a lab ends, however it ends, the kernel takes namespaces, links,
+//! addresses and routes away with it. Processes get a parent-death signal, and the next lab to start sweeps up what a
+//! killed one may have left. Nothing is ever created in the namespace of the host, so labs stand side by side.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), parapet_lab::LabError> {
+//! use parapet_lab::{Edge, Lab, Named, Rtype, TsigKey, ZoneSpec, dns, topologies};
+//! use std::time::Duration;
+//!
+//! let lab = Lab::new("example")?;
+//! let net = lab.build(&topologies::hidden_origin())?;
+//! let key = TsigKey::generate(&lab, "parapet")?;
+//! let origin = Named::at(net.host("origin"))
+//!     .key(&key)
+//!     .notify(net.host("edge1").v4())
+//!     .zone(ZoneSpec::text("example.com", parapet_lab::zone_text::small("example.com")).dynamic())
+//!     .start()?;
+//! let edge = Edge::at(net.host("edge1")).origin(origin.v4()).key(&key).zone("example.com").start()?;
+//! dns::wait_for_serial(net.host("client1"), edge.v4(), "example.com", 1, Duration::from_secs(10))?;
+//! let reply = dns::ask(net.host("client1"), edge.v4(), "www.example.com", Rtype::A)?;
+//! assert_eq!(reply.rcode, 0);
+//! # Ok(()) }
+//! ```
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod counters;
+pub mod dns;
+mod error;
+mod keeper;
+mod link;
+mod namespace;
+mod process;
+mod run;
+mod servers;
+mod sweep;
+pub mod topologies;
+mod topology;
+mod wait;
+pub mod zone_text;
+
+pub use dns::{Reply, Rtype};
+pub use error::LabError;
+pub use namespace::Namespace;
+pub use process::{Output, Process, Program};
+pub use run::{Lab, clean_up_on_signals};
+pub use servers::{
+    Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server, TsigAlgorithm, TsigKey, ZoneSpec,
+    parapet_binary,
+};
+pub use topology::{Host, Link, Network, Topology};
+pub use wait::until;

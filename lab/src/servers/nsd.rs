@@ -1,0 +1,99 @@
+//! NSD, as a peer to compare with.
+
+use std::{
+    fmt::Write as _,
+    ops::{Deref, DerefMut},
+    path::Path,
+};
+
+use super::{READY_DEADLINE, Server, peer::PeerBuilder, write, zone::file_name};
+use crate::{LabError, Namespace};
+
+/// A running NSD.
+pub struct Nsd(Server);
+
+impl Nsd {
+    /// An NSD in `namespace`, on port 53 of its addresses.
+    pub fn at(namespace: &Namespace) -> PeerBuilder<Nsd> {
+        PeerBuilder::new(namespace)
+    }
+}
+
+impl PeerBuilder<Nsd> {
+    /// Write the configuration, start it and wait until it answers for its own zones, not for those of the origin.
+    pub fn start(self) -> Result<Nsd, LabError> {
+        let folder = self.namespace.lab().sub_folder(&format!("nsd-{}", self.namespace.name()))?;
+        let configuration = folder.join("nsd.conf");
+        write(&configuration, &self.configuration(&folder)?)?;
+        write(&folder.join("zones/.keep"), "")?;
+        let program = self
+            .namespace
+            .program("nsd")
+            .args(["-d", "-c"])
+            .arg(configuration.to_string_lossy())
+            .folder(&folder)
+            .core(self.core);
+        let server = Server::start("nsd", &self.namespace, folder, program)?;
+        for zone in &self.own {
+            server.wait_for_zone(&zone.name, 1, READY_DEADLINE)?;
+        }
+        Ok(Nsd(server))
+    }
+
+    fn configuration(&self, folder: &Path) -> Result<String, LabError> {
+        let folder_name = folder.display();
+        let mut text = String::from("server:\n");
+        for address in self.namespace.addresses() {
+            let _ = writeln!(text, "  ip-address: {address}");
+        }
+        // The reload timeout is the least time between two reloads; the default of 1 s would be measured instead of
+        // the server. Zone files are left unwritten: the transfers kept on disk are what it starts from.
+        let _ = write!(
+            text,
+            "  server-count: 1\n  reuseport: yes\n  database: \"\"\n  username: \"\"\n  chroot: \"\"\n  \
+             zonesdir: \"{folder_name}/zones\"\n  zonelistfile: \"{folder_name}/zone.list\"\n  \
+             xfrdfile: \"{folder_name}/xfrd.state\"\n  xfrdir: \"{folder_name}\"\n  pidfile: \"{folder_name}/nsd.pid\"\n  \
+             tcp-count: 200\n  xfrd-reload-timeout: 0\n  verbosity: 1\n  hide-version: yes\n\
+             remote-control:\n  control-enable: no\n"
+        );
+        if let Some(key) = &self.key {
+            let _ = write!(
+                text,
+                "key:\n  name: {}\n  algorithm: {}\n  secret: \"{}\"\n",
+                key.name,
+                key.algorithm.name(),
+                key.secret
+            );
+        }
+        for zone in &self.own {
+            let file = zone.place(folder)?;
+            let _ = write!(text, "zone:\n  name: \"{}\"\n  zonefile: \"{}\"\n", zone.name, file.display());
+        }
+        if let Some(origin) = self.origin {
+            let key = self.key.as_ref().map_or("NOKEY", |key| key.name.as_str());
+            for zone in &self.secondary {
+                let _ = write!(
+                    text,
+                    "zone:\n  name: \"{zone}\"\n  zonefile: \"{}.zone\"\n  allow-notify: {origin} NOKEY\n  \
+                     request-xfr: {origin}@53 {key}\n",
+                    file_name(zone)
+                );
+            }
+        }
+        Ok(text)
+    }
+}
+
+impl Deref for Nsd {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0
+    }
+}
+
+impl DerefMut for Nsd {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.0
+    }
+}

@@ -1,0 +1,62 @@
+//! What is common to the peers that Parapet is compared with: zones of their own or from an origin, one core or all.
+
+use std::net::IpAddr;
+
+use super::{TsigKey, ZoneSpec, zone::tidy};
+use crate::Namespace;
+
+/// What an NSD or a Knot is to be. Tuned as their manuals advise for one core: one process or worker for UDP.
+#[must_use]
+pub struct PeerBuilder<S> {
+    pub(super) namespace: Namespace,
+    pub(super) origin: Option<IpAddr>,
+    pub(super) key: Option<TsigKey>,
+    pub(super) own: Vec<ZoneSpec>,
+    pub(super) secondary: Vec<String>,
+    pub(super) core: Option<usize>,
+    pub(super) kind: std::marker::PhantomData<S>,
+}
+
+impl<S> PeerBuilder<S> {
+    pub(super) fn new(namespace: &Namespace) -> PeerBuilder<S> {
+        PeerBuilder {
+            namespace: namespace.clone(),
+            origin: None,
+            key: None,
+            own: Vec::new(),
+            secondary: Vec::new(),
+            core: None,
+            kind: std::marker::PhantomData,
+        }
+    }
+
+    /// Where the zones of [`PeerBuilder::secondary`] come from.
+    pub fn origin(mut self, address: IpAddr) -> Self {
+        self.origin = Some(address);
+        self
+    }
+
+    /// The key for transfers.
+    pub fn key(mut self, key: &TsigKey) -> Self {
+        self.key = Some(key.clone());
+        self
+    }
+
+    /// Load a zone from a master file. Whether it is dynamic or to be signed is none of a peer's business.
+    pub fn zone(mut self, zone: ZoneSpec) -> Self {
+        self.own.push(zone);
+        self
+    }
+
+    /// Be a secondary of the origin for this zone.
+    pub fn secondary(mut self, zone: &str) -> Self {
+        self.secondary.push(tidy(zone));
+        self
+    }
+
+    /// Pin it to one core.
+    pub fn core(mut self, core: Option<usize>) -> Self {
+        self.core = core;
+        self
+    }
+}

@@ -1,0 +1,104 @@
+//! The lab itself: networks that carry packets, real servers in them, counters that count, nothing left behind.
+//! Needs root and the packages of scripts/setup.
+
+use std::{net::IpAddr, time::Duration};
+
+use parapet_lab::{
+    Dnssec, Knot, Lab, Named, Nsd, Rtype, TsigKey, ZoneSpec, counters::Counters, dns, topologies, zone_text,
+};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+type Result = std::result::Result<(), Box<dyn std::error::Error>>;
+
+#[test]
+fn peers_follow_a_named_and_strangers_are_counted() -> Result {
+    let lab = Lab::new("peers")?;
+    let net = lab.build(&topologies::hidden_origin())?;
+    let (origin, client) = (net.host("origin"), net.host("client1"));
+    let key = TsigKey::generate(&lab, "parapet")?;
+    let arrivals = Counters::of_arrivals(
+        origin,
+        &[
+            ("clients", client.addresses()),
+            ("edges", [net.host("edge1").addresses(), net.host("edge2").addresses()].concat()),
+        ],
+    )?;
+    let named = Named::at(origin)
+        .key(&key)
+        .notify(net.host("edge1").v4())
+        .notify(net.host("edge2").v4())
+        .zone(ZoneSpec::text("example.com", zone_text::small("example.com")).dynamic())
+        .zone(ZoneSpec::text(".", zone_text::root()?))
+        .start()?;
+    let nsd =
+        Nsd::at(net.host("edge1")).origin(named.v4()).key(&key).secondary("example.com").secondary(".").start()?;
+    let knot =
+        Knot::at(net.host("edge2")).origin(named.v4()).key(&key).secondary("example.com").secondary(".").start()?;
+    for peer in [&*nsd, &*knot] {
+        peer.wait_for_zone("example.com", 1, DEADLINE)?;
+        peer.wait_for_zone(".", 2_017_082_100, DEADLINE)?;
+        assert!(peer.process().resident_bytes() > 1 << 20, "{}", peer.subject());
+    }
+
+    named.update("example.com", "update add new.example.com 300 A 192.0.2.77")?;
+    for (peer, address) in [(&*nsd, nsd.v4()), (&*nsd, nsd.v6()), (&*knot, knot.v4()), (&*knot, knot.v6())] {
+        dns::wait_for_serial(client, address, "example.com", 2, DEADLINE)?;
+        let reply = dns::ask(client, address, "new.example.com", Rtype::A)?;
+        assert_eq!(reply.addresses(), [IpAddr::from([192, 0, 2, 77])], "{}", peer.subject());
+    }
+
+    assert_eq!(arrivals.packets("clients")?, 0);
+    assert!(arrivals.packets("edges")? > 0);
+    dns::ask(client, named.v6(), "example.com", Rtype::SOA)?;
+    assert_eq!(arrivals.packets("clients")?, 1);
+    Ok(())
+}
+
+#[test]
+fn named_signs_and_takes_other_zones() -> Result {
+    let lab = Lab::new("signed")?;
+    let host = lab.namespace("origin")?;
+    host.address("lo", [192, 0, 2, 1].into(), 32)?;
+    let mut named = Named::at(&host)
+        .zone(ZoneSpec::text("nsec.example", zone_text::small("nsec.example")).signed(Dnssec::Nsec))
+        .zone(ZoneSpec::text("nsec3.example", zone_text::small("nsec3.example")).signed(Dnssec::Nsec3).dynamic())
+        .zone(ZoneSpec::text("plain.example", zone_text::small("plain.example")))
+        .start()?;
+    for zone in ["nsec.example", "nsec3.example"] {
+        let signed = || dns::ask(&host, named.v4(), zone, Rtype::DNSKEY).ok().filter(|reply| reply.answers.len() == 1);
+        parapet_lab::until(format!("a key in {zone}"), DEADLINE, signed)?;
+    }
+    let second = zone_text::small("plain.example").replace("hostmaster 1 ", "hostmaster 9 ");
+    named.replace_zone("plain.example", &second)?;
+    named.wait_for_zone("plain.example", 9, DEADLINE)?;
+    named.start_again()?;
+    named.wait_for_zone("plain.example", 9, DEADLINE)?;
+    Ok(())
+}
+
+#[test]
+fn what_a_lab_started_ends_with_it() -> Result {
+    let lab = Lab::new("ends")?;
+    let folder = lab.folder().to_owned();
+    let host = lab.namespace("host")?;
+    let process = host.program("sleep").arg("1000").spawn("sleep")?;
+    assert!(process.is_running());
+    drop(lab);
+    assert!(!process.is_running());
+    assert!(!folder.exists());
+    Ok(())
+}
+
+#[test]
+fn a_program_that_fails_says_so() -> Result {
+    let lab = Lab::new("fails")?;
+    let host = lab.namespace("host")?;
+    let error = host.run("sh", &["-c", "echo the reason >&2; exit 3"]).unwrap_err().to_string();
+    assert!(error.contains("exit status: 3") && error.contains("the reason"), "{error}");
+    let error = host.run("no-such-program", &[""; 0]).unwrap_err().to_string();
+    assert!(error.contains("no-such-program is not installed"), "{error}");
+    let late = host.program("sleep").arg("1000").deadline(Duration::from_millis(50)).run().unwrap_err().to_string();
+    assert!(late.contains("the end of"), "{late}");
+    Ok(())
+}
