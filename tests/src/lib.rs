@@ -1,1 +1,15 @@
-//! End-to-end, interop and conformance tests, over the lab and the built binary.
+//! What the end-to-end, interop and conformance tests share: zones, questions, answers and comparing them. The servers
+//! and the networks they run in come from the lab.
+
+pub mod answer;
+pub mod ask;
+pub mod compare;
+pub mod generator;
+mod question;
+mod random;
+mod zone_file;
+
+pub use answer::Answer;
+pub use question::Question;
+pub use random::Random;
+pub use zone_file::{Signing, ZoneFile, rich_text, served_text};
