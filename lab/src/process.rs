@@ -415,7 +415,8 @@ pub(crate) fn find_program(program: &str) -> Result<PathBuf, LabError> {
 fn package_of(program: &str) -> &'static str {
     match program {
         "named" => "bind9",
-        "tsig-keygen" | "rndc" | "named-checkzone" => "bind9 bind9-utils",
+        "tsig-keygen" | "rndc" => "bind9 bind9-utils",
+        "named-checkzone" | "named-compilezone" | "dnssec-keygen" | "dnssec-signzone" => "bind9-utils",
         "dig" | "nsupdate" => "bind9-dnsutils",
         "nsd" | "nsd-control" => "nsd",
         "knotd" | "knotc" => "knot",

@@ -43,10 +43,11 @@ impl PeerBuilder<Knot> {
         let folder_name = folder.display();
         let listen: Vec<String> = self.namespace.addresses().iter().map(|address| format!("{address}@53")).collect();
         let mut text = format!(
-            "server:\n  rundir: \"{folder_name}\"\n  listen: [ {} ]\n  udp-workers: 1\n  tcp-workers: 1\n  \
+            "server:\n{options}  rundir: \"{folder_name}\"\n  listen: [ {} ]\n  udp-workers: 1\n  tcp-workers: 1\n  \
              background-workers: 1\n  tcp-reuseport: on\nlog:\n  - target: stderr\n    any: warning\n\
              database:\n  storage: \"{folder_name}\"\n",
-            listen.join(", ")
+            listen.join(", "),
+            options = self.options,
         );
         if let Some(key) = &self.key {
             let _ = write!(

@@ -42,7 +42,7 @@ impl PeerBuilder<Nsd> {
 
     fn configuration(&self, folder: &Path) -> Result<String, LabError> {
         let folder_name = folder.display();
-        let mut text = String::from("server:\n");
+        let mut text = format!("server:\n{}", self.options);
         for address in self.namespace.addresses() {
             let _ = writeln!(text, "  ip-address: {address}");
         }

@@ -13,6 +13,7 @@ pub struct PeerBuilder<S> {
     pub(super) key: Option<TsigKey>,
     pub(super) own: Vec<ZoneSpec>,
     pub(super) secondary: Vec<String>,
+    pub(super) options: String,
     pub(super) core: Option<usize>,
     pub(super) kind: std::marker::PhantomData<S>,
 }
@@ -25,6 +26,7 @@ impl<S> PeerBuilder<S> {
             key: None,
             own: Vec::new(),
             secondary: Vec::new(),
+            options: String::new(),
             core: None,
             kind: std::marker::PhantomData,
         }
@@ -51,6 +53,14 @@ impl<S> PeerBuilder<S> {
     /// Be a secondary of the origin for this zone.
     pub fn secondary(mut self, zone: &str) -> Self {
         self.secondary.push(tidy(zone));
+        self
+    }
+
+    /// A line more in the `server:` part of its configuration, as in `minimal-responses: no`.
+    pub fn option(mut self, line: &str) -> Self {
+        self.options.push_str("  ");
+        self.options.push_str(line);
+        self.options.push('\n');
         self
     }
 
