@@ -17,7 +17,7 @@ mod page;
 use std::sync::Arc;
 
 pub(crate) use edit::Edit;
-pub(crate) use page::{KEY_BYTES_MAX, common_len};
+pub(crate) use page::KEY_BYTES_MAX;
 use page::{Page, PageWriter};
 
 /// What a leaf page is filled up to; a page of a single entry may be longer.
@@ -313,8 +313,7 @@ impl TreeBuilder {
     /// Appends an entry. The key is above all that were pushed.
     #[inline]
     pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
-        if !self.writer.is_empty()
-            && (self.writer.len_with(key, value) > PAGE_BYTES_TARGET || !self.writer.has_room())
+        if !self.writer.is_empty() && (self.writer.len_with(key, value) > PAGE_BYTES_TARGET || !self.writer.has_room())
         {
             self.close_page();
         }

@@ -25,7 +25,7 @@ pub(crate) fn len(value: u32) -> usize {
 
 /// Reads one integer off the front of `bytes`; `None` if it is cut off or longer than a `u32`.
 #[inline]
-pub(crate) fn read<'a>(bytes: &mut &'a [u8]) -> Option<u32> {
+pub(crate) fn read(bytes: &mut &[u8]) -> Option<u32> {
     let (&first, rest) = bytes.split_first()?;
     if first < 0x80 {
         *bytes = rest;

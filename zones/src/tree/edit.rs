@@ -168,7 +168,8 @@ impl Editor {
                 Some(Child::Leaf(self.writer.finish()))
             }
             (Child::Inner(left), Child::Inner(right)) => {
-                let (few, many) = (left.children.len().min(right.children.len()), left.children.len() + right.children.len());
+                let (few, many) =
+                    (left.children.len().min(right.children.len()), left.children.len() + right.children.len());
                 if few >= FANOUT_MIN || many > FANOUT_MAX {
                     return None;
                 }

@@ -216,7 +216,10 @@ impl<'a> Page<'a> {
 
     /// Checks what the accessors rely on: ends ascend and close the page, entries are whole, keys ascend strictly and
     /// are the shortest encoding of themselves. `values` judges each value.
-    pub(crate) fn validate(bytes: &'a [u8], mut values: impl FnMut(&Page<'a>, usize, &'a [u8]) -> bool) -> Option<Page<'a>> {
+    pub(crate) fn validate(
+        bytes: &'a [u8],
+        mut values: impl FnMut(&Page<'a>, usize, &'a [u8]) -> bool,
+    ) -> Option<Page<'a>> {
         let page = Page::split(bytes)?;
         if page.count == 0 {
             return None;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::page::common_len;
 use super::*;
 use crate::testing::Random;
 
@@ -95,8 +96,7 @@ fn built_and_edited_trees_equal_the_model() {
                 .collect();
             let before = model.clone();
             let old = tree.clone();
-            let list: Vec<Edit<'_>> =
-                edits.iter().map(|(key, value)| Edit { key, value: value.as_deref() }).collect();
+            let list: Vec<Edit<'_>> = edits.iter().map(|(key, value)| Edit { key, value: value.as_deref() }).collect();
             tree = tree.edit(&list);
             for (key, value) in edits {
                 match value {

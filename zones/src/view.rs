@@ -1,0 +1,346 @@
+//! The published view: which zones there are and the snapshot each serves. Readers never wait and never lock.
+//!
+//! ```text
+//! Zones ── swapped whole ──▶ ZoneTable: names ──▶ ZoneSlot ── swapped whole ──▶ ZoneState ──▶ Zone
+//! ```
+//!
+//! Zones come and go by replacing the table; a new snapshot replaces the state in its slot. A reader holds a guard while
+//! it uses either, and sees the table or state as it was when it took it.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use wire::{Name, NameRef, Rtype};
+
+use crate::Zone;
+
+/// What a zone's slot holds.
+#[derive(Debug, Clone)]
+pub enum ZoneState {
+    /// No copy has arrived yet.
+    Pending,
+    /// The snapshot to answer from.
+    Serving(Arc<Zone>),
+    /// Too long without the origin (RFC 1035 §3.3.13, EXPIRE); the last snapshot, if there was one.
+    Expired(Option<Arc<Zone>>),
+}
+
+/// One zone that is ours, whatever its state.
+#[derive(Debug)]
+pub struct ZoneSlot {
+    apex: Name,
+    state: ArcSwap<ZoneState>,
+}
+
+impl ZoneSlot {
+    /// A slot for a zone, pending.
+    #[must_use]
+    pub fn new(apex: Name) -> ZoneSlot {
+        ZoneSlot { apex: apex.to_ascii_lowercase(), state: ArcSwap::from_pointee(ZoneState::Pending) }
+    }
+
+    /// The zone's name, in lower case.
+    #[must_use]
+    pub fn apex(&self) -> NameRef<'_> {
+        self.apex.as_ref()
+    }
+
+    /// The state now. Hold the guard only as long as one answer takes.
+    #[must_use]
+    pub fn state(&self) -> Guard<Arc<ZoneState>> {
+        self.state.load()
+    }
+
+    /// Publishes a new state.
+    pub fn publish(&self, state: ZoneState) {
+        self.state.store(Arc::new(state));
+    }
+
+    /// The snapshot that is being served.
+    #[must_use]
+    pub fn serving(&self) -> Option<Arc<Zone>> {
+        match &**self.state.load() {
+            ZoneState::Serving(zone) => Some(Arc::clone(zone)),
+            ZoneState::Pending | ZoneState::Expired(_) => None,
+        }
+    }
+}
+
+/// All zones that are ours.
+#[derive(Debug)]
+pub struct Zones {
+    table: ArcSwap<ZoneTable>,
+}
+
+impl Default for Zones {
+    fn default() -> Zones {
+        Zones { table: ArcSwap::from_pointee(ZoneTable::new(Vec::new())) }
+    }
+}
+
+impl Zones {
+    /// No zones.
+    #[must_use]
+    pub fn new() -> Zones {
+        Zones::default()
+    }
+
+    /// The table now. Hold the guard for a batch of queries at most.
+    #[must_use]
+    pub fn load(&self) -> Guard<Arc<ZoneTable>> {
+        self.table.load()
+    }
+
+    /// The slot of a zone by its exact name.
+    #[must_use]
+    pub fn get(&self, apex: NameRef<'_>) -> Option<Arc<ZoneSlot>> {
+        self.table.load().get(apex).cloned()
+    }
+
+    /// Adds a slot, or puts it in place of the one with its name.
+    pub fn insert(&self, slot: &Arc<ZoneSlot>) {
+        self.table.rcu(|table| {
+            let others = table.slots.iter().filter(|other| other.apex != slot.apex);
+            ZoneTable::new(others.chain(std::iter::once(slot)).cloned().collect())
+        });
+    }
+
+    /// Takes a zone out; false if it was not there.
+    pub fn remove(&self, apex: NameRef<'_>) -> bool {
+        let before = self
+            .table
+            .rcu(|table| ZoneTable::new(table.slots.iter().filter(|slot| slot.apex() != apex).cloned().collect()));
+        before.get(apex).is_some()
+    }
+
+    /// Replaces the whole table: one swap for any number of zones.
+    pub fn replace(&self, slots: Vec<Arc<ZoneSlot>>) {
+        self.table.store(Arc::new(ZoneTable::new(slots)));
+    }
+}
+
+/// The zones at one moment: a hash table of their names, at most half full, probed in line.
+#[derive(Debug)]
+pub struct ZoneTable {
+    slots: Vec<Arc<ZoneSlot>>,
+    /// Which labels counts occur, so that a name of a hundred labels costs no hundred probes.
+    deepest: usize,
+    buckets: Box<[Bucket]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    hash: u32,
+    /// Index of the slot, plus one; zero is empty.
+    slot: u32,
+}
+
+/// A label's place in a name. No name has more labels than half its octets.
+const LABELS_MAX: usize = 128;
+
+impl ZoneTable {
+    fn new(slots: Vec<Arc<ZoneSlot>>) -> ZoneTable {
+        let empty = Bucket { hash: 0, slot: 0 };
+        let mut buckets = vec![empty; (slots.len() * 2).next_power_of_two().max(2)].into_boxed_slice();
+        let mask = buckets.len() - 1;
+        for (index, slot) in slots.iter().enumerate() {
+            let hash = hash_name(slot.apex());
+            let mut at = hash as usize & mask;
+            while buckets.get(at).is_some_and(|bucket| bucket.slot != 0) {
+                at = (at + 1) & mask;
+            }
+            if let Some(bucket) = buckets.get_mut(at) {
+                *bucket = Bucket { hash, slot: index as u32 + 1 };
+            }
+        }
+        let deepest = slots.iter().map(|slot| slot.apex().label_count()).max().unwrap_or(0);
+        ZoneTable { slots, deepest, buckets }
+    }
+
+    /// All slots, in no particular order.
+    #[must_use]
+    pub fn slots(&self) -> &[Arc<ZoneSlot>] {
+        &self.slots
+    }
+
+    /// The slot of a zone by its exact name.
+    #[must_use]
+    pub fn get(&self, apex: NameRef<'_>) -> Option<&Arc<ZoneSlot>> {
+        self.probe(hash_name(apex), apex.as_bytes())
+    }
+
+    /// The zone to answer a question from: the closest that encloses `qname`. A question for DS at a zone's apex goes to
+    /// the zone above, if that is ours too: the record lives there (RFC 4035 §3.1.4.1).
+    #[must_use]
+    #[inline]
+    pub fn find(&self, qname: NameRef<'_>, qtype: Rtype) -> Option<&Arc<ZoneSlot>> {
+        let closest = self.closest(qname)?;
+        if qtype == Rtype::DS && closest.apex() == qname {
+            let above = qname.parent().and_then(|parent| self.closest(parent));
+            return Some(above.unwrap_or(closest));
+        }
+        Some(closest)
+    }
+
+    fn closest(&self, qname: NameRef<'_>) -> Option<&Arc<ZoneSlot>> {
+        let bytes = qname.as_bytes();
+        let mut starts = [0u8; LABELS_MAX];
+        let (mut labels, mut at) = (0, 0);
+        while let Some(&len) = bytes.get(at).filter(|len| **len != 0) {
+            *starts.get_mut(labels)? = at as u8;
+            labels += 1;
+            at += 1 + usize::from(len);
+        }
+        // From the root down, so that each suffix extends the hash of the one before; the last hit is the closest.
+        let mut hash = HASH_OF_ROOT;
+        let mut found = self.probe(finish_hash(hash), bytes.get(at..)?);
+        for &start in starts.get(..labels)?.iter().rev().take(self.deepest) {
+            let start = usize::from(start);
+            let len = usize::from(*bytes.get(start)?);
+            hash = hash_label(hash, bytes.get(start..=start + len)?);
+            found = self.probe(finish_hash(hash), bytes.get(start..)?).or(found);
+        }
+        found
+    }
+
+    #[inline]
+    fn probe(&self, hash: u32, name: &[u8]) -> Option<&Arc<ZoneSlot>> {
+        let mask = self.buckets.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let bucket = self.buckets.get(at)?;
+            let slot = self.slots.get(bucket.slot.checked_sub(1)? as usize)?;
+            if bucket.hash == hash && slot.apex.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(slot);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+const HASH_OF_ROOT: u64 = 0x243f_6a88_85a3_08d3;
+
+fn hash_name(name: NameRef<'_>) -> u32 {
+    let mut labels = [&[][..]; LABELS_MAX];
+    let mut count = 0;
+    let mut rest = name;
+    while let Some(parent) = rest.parent() {
+        let label_len = rest.as_bytes().len() - parent.as_bytes().len();
+        if let (Some(place), Some(label)) = (labels.get_mut(count), rest.as_bytes().get(..label_len)) {
+            *place = label;
+        }
+        count += 1;
+        rest = parent;
+    }
+    finish_hash(labels.iter().take(count).rev().fold(HASH_OF_ROOT, |hash, label| hash_label(hash, label)))
+}
+
+/// Extends a hash by one label with its length octet, letters folded. Zone names come from the configuration, so no one
+/// else chooses what collides.
+#[inline]
+fn hash_label(hash: u64, label: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut hash = hash;
+    let mut chunks = label.chunks_exact(8);
+    for chunk in chunks.by_ref() {
+        let word = chunk.first_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk));
+        hash = (hash ^ (word | FOLD)).wrapping_mul(FACTOR).rotate_left(29);
+    }
+    let mut word = 0;
+    for &octet in chunks.remainder() {
+        word = word << 8 | u64::from(octet);
+    }
+    (hash ^ (word | FOLD)).wrapping_mul(FACTOR).rotate_left(29)
+}
+
+/// Setting bit 5 of each octet folds letters, and some others that then share a hash; names are compared in the end.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+
+fn finish_hash(hash: u64) -> u32 {
+    (hash ^ hash >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn zones(names: &[&str]) -> Zones {
+        let zones = Zones::new();
+        for text in names {
+            zones.insert(&Arc::new(ZoneSlot::new(name(text))));
+        }
+        zones
+    }
+
+    fn found(zones: &Zones, qname: &str, qtype: Rtype) -> Option<String> {
+        zones.load().find(name(qname).as_ref(), qtype).map(|slot| slot.apex().to_string())
+    }
+
+    #[test]
+    fn the_closest_zone_is_found() {
+        let zones = zones(&["example.", "Sub.example.", "a.b.c.sub.example.", "com."]);
+        for (qname, apex) in [
+            ("example", Some("example.")),
+            ("WWW.EXAMPLE", Some("example.")),
+            ("x.sub.EXAMPLE", Some("sub.example.")),
+            ("b.c.sub.example", Some("sub.example.")),
+            ("z.a.b.c.sub.example", Some("a.b.c.sub.example.")),
+            ("xsub.example", Some("example.")),
+            (".", None),
+            ("net", None),
+        ] {
+            assert_eq!(found(&zones, qname, Rtype::A).as_deref(), apex, "{qname}");
+        }
+        assert!(zones.remove(name("SUB.example").as_ref()));
+        assert!(!zones.remove(name("sub.example").as_ref()));
+        assert_eq!(found(&zones, "x.sub.example", Rtype::A).as_deref(), Some("example."));
+    }
+
+    #[test]
+    fn ds_lives_above_the_cut() {
+        let zones = zones(&["example.", "sub.example.", "deep.x.sub.example.", "alone."]);
+        for (qname, apex) in [
+            ("sub.example", "example."),
+            ("deep.x.sub.example", "sub.example."),
+            ("www.sub.example", "sub.example."),
+            ("alone", "alone."),
+        ] {
+            assert_eq!(found(&zones, qname, Rtype::DS).as_deref(), Some(apex), "{qname}");
+        }
+    }
+
+    #[test]
+    fn many_zones_against_a_linear_search() {
+        let mut random = Random::new(8);
+        let label = |random: &mut Random| ["a", "b", "cc", "longer-label-here", "x1"][random.below(5)].to_owned();
+        let text = |random: &mut Random| {
+            let count = 1 + random.below(6);
+            (0..count).map(|_| label(random)).collect::<Vec<_>>().join(".")
+        };
+        let slots: Vec<_> = (0..500).map(|_| Arc::new(ZoneSlot::new(name(&text(&mut random))))).collect();
+        let zones = Zones::new();
+        zones.replace(slots.clone());
+        for _ in 0..5000 {
+            let qname = name(&text(&mut random).to_uppercase());
+            let enclosing = slots.iter().filter(|slot| qname.as_ref().is_within(slot.apex()));
+            let expected = enclosing.map(|slot| slot.apex().to_string()).max_by_key(String::len);
+            assert_eq!(found(&zones, &qname.to_string(), Rtype::A), expected);
+        }
+    }
+
+    #[test]
+    fn states_are_published() {
+        let slot = ZoneSlot::new(name("example"));
+        assert!(matches!(**slot.state(), ZoneState::Pending));
+        let guard = slot.state();
+        slot.publish(ZoneState::Expired(None));
+        assert!(matches!(**guard, ZoneState::Pending));
+        assert!(matches!(**slot.state(), ZoneState::Expired(None)));
+        assert!(slot.serving().is_none());
+    }
+}
