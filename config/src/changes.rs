@@ -13,8 +13,8 @@ pub struct Changes {
     pub zones_changed: Vec<String>,
     /// Items of the node that differ.
     pub node: Vec<NodeChange>,
-    /// Whether the cookie secrets differ.
-    pub cookie_secrets: bool,
+    /// Whether the cookie secrets, or whether they are required, differ.
+    pub cookies: bool,
 }
 
 /// An item of a node that differs.
@@ -32,7 +32,7 @@ impl Changes {
         let find = |config: &Config, name: &str| config.zones.iter().find(|zone| zone.name == name).cloned();
         let mut changes = Self {
             node: node_changes(&old.node, &new.node),
-            cookie_secrets: old.cookie_secrets != new.cookie_secrets,
+            cookies: (&old.cookie_secrets, old.cookies_required) != (&new.cookie_secrets, new.cookies_required),
             ..Self::default()
         };
         for zone in &new.zones {

@@ -97,6 +97,7 @@ impl Network {
             origins: self.origins.clone(),
             zones: self.zones.clone(),
             cookie_secrets: self.cookie_secrets.clone(),
+            cookies_required: self.cookies_required,
         })
     }
 }
@@ -132,6 +133,7 @@ impl Checker<'_, '_> {
         Network {
             name: shared.text("name").unwrap_or_default().to_owned(),
             cookie_secrets: read_cookie_secrets(self, &shared),
+            cookies_required: shared.boolean("cookies_required"),
             nodes: nodes.into_iter().map(|(name, section)| (name.clone(), self.node(name, &section))).collect(),
             origins: origins.iter().map(|(name, section)| (name.clone(), self.origin(name, section, &keys))).collect(),
             zones: zones.iter().map(|(name, section)| self.zone(name, section, &origins)).collect(),
@@ -283,8 +285,8 @@ impl Checker<'_, '_> {
             tcp_connections_max: section.number("tcp_connections_max"),
             tcp_connections_per_client_max: section.number("tcp_connections_per_client_max"),
             tcp_idle_ms: section.number("tcp_idle_ms"),
-            tcp_write_ms_max: section.number("tcp_write_ms_max"),
-            tcp_queries_in_flight_max: section.number("tcp_queries_in_flight_max"),
+            tcp_receive_ms_max: section.number("tcp_receive_ms_max"),
+            tcp_send_ms_max: section.number("tcp_send_ms_max"),
         }
     }
 

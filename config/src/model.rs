@@ -22,6 +22,8 @@ pub struct Network {
     pub zones: Vec<Zone>,
     /// DNS cookie secrets (RFC 9018): the first makes new cookies, a second is still accepted. At most two.
     pub cookie_secrets: Vec<[u8; 16]>,
+    /// Whether clients that speak cookies must show a valid one before they are answered over UDP.
+    pub cookies_required: bool,
 }
 
 /// What one machine needs of the network file.
@@ -40,6 +42,8 @@ pub struct Config {
     /// DNS cookie secrets (RFC 9018): the first makes new cookies, a second is still accepted. At most two; none means
     /// that the node makes up one for itself.
     pub cookie_secrets: Vec<[u8; 16]>,
+    /// Whether clients that speak cookies must show a valid one before they are answered over UDP.
+    pub cookies_required: bool,
 }
 
 /// One machine of the network.
@@ -100,10 +104,10 @@ pub struct Limits {
     pub tcp_connections_per_client_max: u32,
     /// A TCP connection without a query is closed after this.
     pub tcp_idle_ms: u64,
-    /// A client that does not take its answer within this is dropped.
-    pub tcp_write_ms_max: u64,
-    /// Queries of one TCP connection whose answers are not sent yet.
-    pub tcp_queries_in_flight_max: u32,
+    /// A query over TCP that takes longer to arrive, from its first byte to its last, ends its connection.
+    pub tcp_receive_ms_max: u64,
+    /// A client that does not take its answers over TCP within this is dropped.
+    pub tcp_send_ms_max: u64,
 }
 
 /// How datagrams are received and sent.

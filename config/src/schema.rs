@@ -156,6 +156,12 @@ pub static NETWORK: Table = single(
             "[]",
             "The same, each in a file of its own.",
         ),
+        item(
+            "cookies_required",
+            Kind::Bool,
+            "false",
+            "Whether clients that speak cookies must show a valid one before they are answered over UDP (RFC 7873 §5.2.3).",
+        ),
     ],
 );
 
@@ -177,7 +183,7 @@ pub static NODE: Table = Table {
             "listen",
             Kind::List { of: &Kind::Listen, min: 1, max: LISTEN_MAX },
             "[\"0.0.0.0:53\", \"[::]:53\"]",
-            "Addresses that answer DNS, over UDP and TCP.",
+            "Addresses that answer DNS, over UDP and TCP. With port 0 the system chooses; `parapet status` tells.",
         ),
         item("state_dir", Kind::Path, "\"/var/lib/parapet\"", "The folder that keeps zones across restarts."),
         optional(
@@ -256,16 +262,16 @@ pub static NODE: Table = Table {
                     "A TCP connection without a query is closed after this; clients are told so (RFC 7828).",
                 ),
                 item(
-                    "tcp_write_ms_max",
+                    "tcp_receive_ms_max",
                     Kind::Integer { min: 100, max: 60_000 },
                     "5000",
-                    "A client that does not take its answer within this is dropped.",
+                    "A query that takes longer to arrive, from its first byte to its last, ends its connection.",
                 ),
                 item(
-                    "tcp_queries_in_flight_max",
-                    Kind::Integer { min: 1, max: 4096 },
-                    "64",
-                    "Queries of one TCP connection that are read before their answers are taken.",
+                    "tcp_send_ms_max",
+                    Kind::Integer { min: 100, max: 60_000 },
+                    "5000",
+                    "A client that does not take its answers within this is dropped.",
                 ),
             ],
         ),

@@ -40,10 +40,9 @@ pub(crate) struct Mismatch {
     pub(crate) expected: String,
 }
 
-/// An address and port to listen on, such as `192.0.2.1:53`.
+/// An address and port to listen on, such as `192.0.2.1:53`; with port 0 the system chooses.
 pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
     match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err("a port from 1 to 65535".to_owned()),
         Ok(address) if address.ip().is_multicast() => Err("an address that is not multicast".to_owned()),
         Ok(address) => Ok(address),
         Err(_) if text.parse::<IpAddr>().is_ok() => {

@@ -41,7 +41,7 @@ fn everything_wrong_is_said_at_once() {
 listen = ["192.0.2.1", "[::1]:53", "[::1]:53", 53]
 wrokers = 2
 workers = "many"
-metrics = "127.0.0.1:0"
+metrics = "127.0.0.1"
 [node.one.limits]
 udp_payload_bytes_max = 100_000
 [node."two three"]
@@ -71,7 +71,7 @@ jitter_percent = -1
             r#"2:48: error: node.one.listen[3]: found 53; expected an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53""#,
             r#"3:1: error: node.one.wrokers: found an unknown name; expected one of roles, listen, state_dir, control, metrics, workers, user, lanes, log, identity, limits (did you mean "workers"?)"#,
             r#"4:11: error: node.one.workers: found "many"; expected a whole number from 0 to 1024"#,
-            r#"5:11: error: node.one.metrics: found "127.0.0.1:0"; expected a port from 1 to 65535"#,
+            r#"5:11: error: node.one.metrics: found "127.0.0.1"; expected an address with a port, such as "127.0.0.1:53""#,
             r#"7:25: error: node.one.limits.udp_payload_bytes_max: found 100000; expected a whole number from 512 to 4096, in bytes"#,
             r#"8:7: error: node."two three": found "two three"; expected a name of 1 to 63 letters, digits, '.', '-' and '_'"#,
             r#"11:14: error: origin.a.addresses[0]: found "ns1.example.com"; expected an address, with a port if it is not 53, such as "192.0.2.53" or "[2001:db8::53]:5353""#,

@@ -120,7 +120,7 @@ fn changes_name_what_differs_and_nothing_else() {
     let change = |item, needs_restart| NodeChange { item, needs_restart };
     assert_eq!(changes.node, [change("workers", true), change("identity", false)]);
     assert_eq!(changes.need_restart().collect::<Vec<_>>(), ["workers"]);
-    assert!(!changes.cookie_secrets);
+    assert!(!changes.cookies);
 }
 
 #[test]
