@@ -84,18 +84,8 @@ impl Cell {
 /// `name` is what the state is of, `now` becomes the epoch that the expiry counts from, and a state that is not
 /// repeated within `lifetime` reads as [`State::Down`]. So does everything before the first publication.
 pub fn channel(name: impl Into<String>, lifetime: Duration, now: Instant) -> (Publisher, Reader) {
-    let cell = Arc::new(Cell {
-        name: name.into(),
-        epoch: now,
-        lifetime,
-        word: AtomicU64::new(NEVER_PUBLISHED),
-    });
-    (
-        Publisher {
-            cell: Arc::clone(&cell),
-        },
-        Reader { cell },
-    )
+    let cell = Arc::new(Cell { name: name.into(), epoch: now, lifetime, word: AtomicU64::new(NEVER_PUBLISHED) });
+    (Publisher { cell: Arc::clone(&cell) }, Reader { cell })
 }
 
 /// The end that the service holds. Dropping it reads as [`State::Down`] at once.
@@ -108,14 +98,8 @@ impl Publisher {
     /// Says `state`, until `now` + the channel's lifetime.
     pub fn publish(&self, state: State, now: Instant) {
         let lifetime_ms = u64::try_from(self.cell.lifetime.as_millis()).unwrap_or(u64::MAX);
-        let expires_ms = self
-            .cell
-            .since_epoch_ms(now)
-            .saturating_add(lifetime_ms)
-            .min(u64::MAX >> STATE_BITS);
-        self.cell
-            .word
-            .store((expires_ms << STATE_BITS) | state as u64, Ordering::Release);
+        let expires_ms = self.cell.since_epoch_ms(now).saturating_add(lifetime_ms).min(u64::MAX >> STATE_BITS);
+        self.cell.word.store((expires_ms << STATE_BITS) | state as u64, Ordering::Release);
     }
 
     /// How long a state lasts unless it is repeated.
@@ -145,21 +129,13 @@ impl Reader {
     /// The state at `now`: the last one published, or [`State::Down`] once it has expired.
     pub fn read(&self, now: Instant) -> State {
         let word = self.cell.word.load(Ordering::Acquire);
-        if self.cell.since_epoch_ms(now) < word >> STATE_BITS {
-            State::from_bits(word)
-        } else {
-            State::Down
-        }
+        if self.cell.since_epoch_ms(now) < word >> STATE_BITS { State::from_bits(word) } else { State::Down }
     }
 }
 
 /// The worst of several states: what a node is as a whole. Nothing to read is [`State::Down`].
 pub fn worst<'a>(readers: impl IntoIterator<Item = &'a Reader>, now: Instant) -> State {
-    readers
-        .into_iter()
-        .map(|reader| reader.read(now))
-        .max()
-        .unwrap_or(State::Down)
+    readers.into_iter().map(|reader| reader.read(now)).max().unwrap_or(State::Down)
 }
 
 #[cfg(test)]
@@ -175,11 +151,7 @@ mod tests {
         for &(at_ms, state) in published {
             publisher.publish(state, epoch + Duration::from_millis(at_ms));
         }
-        assert_eq!(
-            reader.read(epoch + Duration::from_millis(read_ms)),
-            expected,
-            "{published:?} at {read_ms}"
-        );
+        assert_eq!(reader.read(epoch + Duration::from_millis(read_ms)), expected, "{published:?} at {read_ms}");
     }
 
     #[test]
@@ -189,11 +161,7 @@ mod tests {
         check(&[(0, State::Up)], 2_999, State::Up);
         check(&[(0, State::Up)], 3_000, State::Down);
         check(&[(0, State::Up), (2_000, State::Up)], 4_999, State::Up);
-        check(
-            &[(0, State::Up), (2_000, State::Degraded)],
-            2_000,
-            State::Degraded,
-        );
+        check(&[(0, State::Up), (2_000, State::Degraded)], 2_000, State::Degraded);
         check(&[(1_000, State::Draining)], 3_999, State::Draining);
         check(&[(1_000, State::Down)], 1_000, State::Down);
     }
@@ -217,10 +185,7 @@ mod tests {
         first.publish(State::Up, epoch);
         assert_eq!(worst([&first_reader, &second_reader], epoch), State::Down);
         second.publish(State::Degraded, epoch);
-        assert_eq!(
-            worst([&first_reader, &second_reader], epoch),
-            State::Degraded
-        );
+        assert_eq!(worst([&first_reader, &second_reader], epoch), State::Degraded);
         assert_eq!((first_reader.name(), second_reader.name()), ("udp", "tcp"));
     }
 

@@ -1,0 +1,173 @@
+//! A query's way, the same for every lane: receive → admit → parse → find → choose → answer, and no way back.
+//!
+//! A lane receives; [`respond`] is the rest. It neither allocates nor waits, reads no clock, and its only effects are
+//! the answer's bytes and the counters. (`choose` comes with traffic management.)
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod admit;
+mod answer;
+mod chaos;
+mod find;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+mod tsig;
+
+use std::{net::SocketAddr, time::Duration};
+
+use wire::{Class, Full, Opcode, Query, Question, Rcode};
+
+use crate::{
+    Settings,
+    stats::{Counters, DropReason, Family, Transport},
+};
+use admit::Verdict;
+use reply::{ExtendedError, Finished, Reply};
+use request::{Form, Parsed, Request};
+
+/// Who asks, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Client {
+    /// Where the message came from.
+    pub peer: SocketAddr,
+    /// How it came.
+    pub transport: Transport,
+    /// Over TCP: for how long the connection may be idle from now on (RFC 7828); else it means nothing.
+    pub idle: Duration,
+}
+
+/// All that an answer depends on, taken once for a batch of messages.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The zones that are answered for.
+    pub zones: &'a zones::ZoneTable,
+    /// What the operator decided.
+    pub settings: &'a Settings,
+    /// Who takes NOTIFY messages.
+    pub notify: &'a dyn NotifyHandler,
+    /// The counters of this thread.
+    pub counters: &'a Counters,
+    /// Seconds since 1970, for the age of cookies; wraps around in 2106 as they do.
+    pub now_s: u32,
+}
+
+/// Takes NOTIFY messages (RFC 1996) from the lanes; implemented by whoever keeps the zones fresh.
+pub trait NotifyHandler: Send + Sync {
+    /// Judges a whole message, with its TSIG record if it has one, and writes an answer to `out`. Called on a lane's
+    /// thread: it must not wait.
+    fn handle(&self, message: &[u8], peer: SocketAddr, out: &mut [u8]) -> NotifyOutcome;
+}
+
+/// What a [`NotifyHandler`] made of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotifyOutcome {
+    /// The first so many bytes of `out` are the answer.
+    Answer(usize),
+    /// A stranger: answered with REFUSED.
+    Refuse,
+    /// Not answered at all.
+    Ignore,
+}
+
+/// Answers one message: writes to `out` and returns how many bytes to send, 0 for none.
+///
+/// `out` holds at least the largest answer of the client's transport (over UDP
+/// [`Settings::udp_payload_bytes_max`], over TCP 65,535 bytes); a smaller one truncates answers earlier. Any bytes are
+/// fit to be a message.
+pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut [u8]) -> usize {
+    context.counters.query(client.transport, Family::of(client.peer.ip()));
+    if let Verdict::Drop(reason) = admit::admit(message, client.peer) {
+        context.counters.dropped(reason, 1);
+        return 0;
+    }
+    let finished = match request::parse(message, client, context.settings, context.now_s) {
+        Parsed::Request(request) if request.query.header.flags.opcode() == Opcode::NOTIFY => {
+            match context.notify.handle(message, client.peer, out) {
+                NotifyOutcome::Answer(bytes) => return count_foreign(out, bytes, context.counters),
+                NotifyOutcome::Refuse => refuse(out, &request, Rcode::REFUSED),
+                NotifyOutcome::Ignore => {
+                    context.counters.dropped(DropReason::Notify, 1);
+                    return 0;
+                }
+            }
+        }
+        Parsed::Request(request) => answer_request(out, &request, context),
+        Parsed::Rejected(header, rcode) => reply::write_bare(out, header, rcode),
+        Parsed::Drop(reason) => {
+            context.counters.dropped(reason, 1);
+            return 0;
+        }
+    };
+    context.counters.answer(finished.rcode, finished.truncated, finished.bytes);
+    finished.bytes
+}
+
+/// Counts an answer that was written elsewhere.
+fn count_foreign(out: &[u8], bytes: usize, counters: &Counters) -> usize {
+    let bytes = bytes.min(out.len());
+    if let Some(Ok(header)) = out.get(..bytes).map(wire::Header::parse) {
+        counters.answer(header.flags.rcode(), header.flags.tc(), bytes);
+    }
+    bytes
+}
+
+/// Answers a well-formed query.
+fn answer_request(out: &mut [u8], request: &Request<'_>, context: &Context<'_>) -> Finished {
+    if request.query.tsig.is_some() {
+        return refuse_key(out, request);
+    }
+    if let Some(rcode) = request.refused {
+        return refuse(out, request, rcode);
+    }
+    let Some(question) = &request.query.question else {
+        // Only to learn a cookie may one ask nothing (RFC 7873 §5.4).
+        let rcode = if request.has_cookie { Rcode::NOERROR } else { Rcode::FORMERR };
+        return refuse(out, request, rcode);
+    };
+    match try_answer(out, &request.form, question, context) {
+        Ok(finished) => finished,
+        Err(Full) => reply::write_bare(out, request.query.header, Rcode::SERVFAIL),
+    }
+}
+
+fn try_answer(
+    out: &mut [u8],
+    form: &Form<'_>,
+    question: &Question<'_>,
+    context: &Context<'_>,
+) -> Result<Finished, Full> {
+    let mut reply = Reply::begin(out, form, Some(question))?;
+    match question.class {
+        Class::IN => find::answer(&mut reply, question, context.zones),
+        Class::CH => chaos::answer(&mut reply, question, context.settings),
+        _ => reply.refuse(Rcode::REFUSED, Some(ExtendedError::NotAuthoritative)),
+    }
+    Ok(reply.finish())
+}
+
+/// Answers with the question and a code.
+fn refuse(out: &mut [u8], request: &Request<'_>, rcode: Rcode) -> Finished {
+    let Query { header, question, .. } = &request.query;
+    match Reply::begin(out, &request.form, question.as_ref()) {
+        Ok(mut reply) => {
+            reply.set_rcode(rcode);
+            reply.finish()
+        }
+        Err(Full) => reply::write_bare(out, *header, rcode),
+    }
+}
+
+/// NOTAUTH with BADKEY to a signed query (RFC 8945 §5.2.1), FORMERR if its TSIG record is none (§5.2).
+fn refuse_key(out: &mut [u8], request: &Request<'_>) -> Finished {
+    let Ok(key) = tsig::UnknownKey::read(request.query.message) else {
+        return refuse(out, request, Rcode::FORMERR);
+    };
+    match Reply::begin(out, &request.form, request.query.question.as_ref()) {
+        Ok(mut reply) => {
+            reply.set_rcode(Rcode::NOTAUTH);
+            reply.finish_with(|writer| key.write(writer))
+        }
+        Err(Full) => reply::write_bare(out, request.query.header, Rcode::NOTAUTH),
+    }
+}

@@ -1,0 +1,132 @@
+//! The frame of every answer: header, question, OPT; what stands between is written by others.
+
+use wire::{Flags, Full, Header, Question, Rcode, Writer, edns::option};
+
+use crate::line::request::Form;
+
+/// Extended DNS errors that are sent (RFC 8914 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum ExtendedError {
+    /// The zone is configured, but no copy of it has arrived yet.
+    NotReady = 14,
+    /// Transfers are for the secondaries of the hidden origin, not for clients.
+    Prohibited = 18,
+    /// Not a zone of ours.
+    NotAuthoritative = 20,
+    /// This kind of query is not there.
+    NotSupported = 21,
+    /// The zone's data have expired.
+    InvalidData = 24,
+}
+
+/// An answer that is being written.
+#[derive(Debug)]
+pub(super) struct Reply<'b, 'f> {
+    pub(super) writer: Writer<'b>,
+    form: &'f Form<'f>,
+    rcode: Rcode,
+    extended_error: Option<ExtendedError>,
+}
+
+/// An answer that is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Finished {
+    pub(super) bytes: usize,
+    pub(super) rcode: Rcode,
+    pub(super) truncated: bool,
+}
+
+impl<'b, 'f> Reply<'b, 'f> {
+    /// Begins the answer with the question, in the client's own case; room for the OPT record is kept.
+    pub(super) fn begin(out: &'b mut [u8], form: &'f Form<'f>, question: Option<&Question<'_>>) -> Result<Self, Full> {
+        let opt_bytes = form.edns.as_ref().map_or(0, |edns| edns.bytes());
+        let mut writer = Writer::new(out, form.limit.saturating_sub(opt_bytes))?;
+        writer.set_id(form.header.id);
+        writer.set_flags(reply_flags(form.header));
+        if let Some(question) = question {
+            writer.question(question.name, question.rtype, question.class)?;
+        }
+        Ok(Reply { writer, form, rcode: Rcode::NOERROR, extended_error: None })
+    }
+
+    /// Whether the client wants DNSSEC records.
+    pub(super) fn dnssec_ok(&self) -> bool {
+        self.form.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    pub(super) fn set_rcode(&mut self, rcode: Rcode) {
+        self.rcode = rcode;
+    }
+
+    /// Sets a code, and explains it to clients that speak EDNS.
+    pub(super) fn refuse(&mut self, rcode: Rcode, error: Option<ExtendedError>) {
+        self.rcode = rcode;
+        self.extended_error = error;
+    }
+
+    /// Whether the answer may be as long as any message: over a stream.
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.form.limit >= wire::MESSAGE_BYTES_MAX
+    }
+
+    pub(super) fn set_authoritative(&mut self, on: bool) {
+        self.writer.set_flags(self.writer.flags().with_aa(on));
+    }
+
+    pub(super) fn set_truncated(&mut self) {
+        self.writer.set_flags(self.writer.flags().with_tc(true));
+    }
+
+    /// Writes the OPT record and the header.
+    pub(super) fn finish(self) -> Finished {
+        self.finish_with(|_| ())
+    }
+
+    /// The same, with something that has to stand behind OPT.
+    pub(super) fn finish_with(self, last: impl FnOnce(&mut Writer<'b>)) -> Finished {
+        let truncated = self.writer.flags().tc();
+        let Reply { mut writer, form, rcode, extended_error } = self;
+        writer.set_flags(writer.flags().with_rcode(rcode));
+        writer.set_limit(form.limit);
+        if let Some(edns) = &form.edns {
+            let extended_rcode = (rcode.0 >> 4) as u8;
+            let written = writer.opt(edns.udp_payload_bytes, extended_rcode, 0, edns.dnssec_ok, |options| {
+                if let Some(nsid) = edns.nsid {
+                    options.option(option::NSID, nsid)?;
+                }
+                if let Some(cookie) = &edns.cookie {
+                    options.option(option::COOKIE, cookie)?;
+                }
+                if let Some(units) = edns.tcp_keepalive {
+                    options.option(option::TCP_KEEPALIVE, &units.to_be_bytes())?;
+                }
+                if let Some(error) = extended_error {
+                    options.option(option::EXTENDED_ERROR, &(error as u16).to_be_bytes())?;
+                }
+                Ok(())
+            });
+            debug_assert_eq!(written, Ok(()), "room was kept for it");
+        }
+        last(&mut writer);
+        Finished { bytes: writer.finish(), rcode, truncated }
+    }
+}
+
+/// The flags of an answer to `header`: opcode, RD and CD are the client's (RFC 1035 §4.1.1, RFC 4035 §3.1.6), RA and AD
+/// are never set by a server that neither recurses nor validates.
+fn reply_flags(header: Header) -> Flags {
+    Flags::default()
+        .with_qr(true)
+        .with_opcode(header.flags.opcode())
+        .with_rd(header.flags.rd())
+        .with_cd(header.flags.cd())
+}
+
+/// An answer of a header alone, to what could not be read further. `out` must hold at least a header.
+pub(super) fn write_bare(out: &mut [u8], header: Header, rcode: Rcode) -> Finished {
+    let flags = reply_flags(header).with_rcode(rcode);
+    let Some(place) = out.first_chunk_mut() else { return Finished { bytes: 0, rcode, truncated: false } };
+    *place = Header { id: header.id, flags, ..Header::default() }.to_bytes();
+    Finished { bytes: place.len(), rcode, truncated: false }
+}

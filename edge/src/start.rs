@@ -1,0 +1,189 @@
+//! Starts the lanes' threads, watches that they are alive, and stops them.
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use tokio::{sync::watch, time::sleep};
+
+use crate::{
+    EdgeError, NotifyHandler, Settings, Shared, Sockets, Stats,
+    stats::Counters,
+    tcp::{Connections, Phase, TcpWorker},
+    udp::UdpWorker,
+};
+
+/// How often the edge says how it is.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+/// A lane that has not come back to wait for queries for so many intervals is stuck.
+const SILENT_INTERVALS_MAX: u32 = 4;
+
+/// What the edge answers with.
+pub struct EdgeContext {
+    /// The zones, published by whoever fetches them.
+    pub zones: Arc<zones::Zones>,
+    /// The settings; what is stored there holds from the next message on.
+    pub settings: Arc<ArcSwap<Settings>>,
+    /// Who takes NOTIFY messages.
+    pub notify: Arc<dyn NotifyHandler>,
+    /// Where the edge says whether its lanes run.
+    pub health: health::Publisher,
+}
+
+/// The running lanes. Dropping it stops them without grace.
+pub struct Edge {
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    udp_stop: Arc<AtomicBool>,
+    phase: watch::Sender<Phase>,
+    stats: StatsReader,
+}
+
+/// Reads the counters of all threads; may outlive the edge.
+#[derive(Clone)]
+pub struct StatsReader {
+    counters: Vec<Arc<Counters>>,
+    connections: Arc<Connections>,
+}
+
+impl StatsReader {
+    /// The sums as they stand.
+    pub fn read(&self) -> Stats {
+        let mut stats = Stats::sum(self.counters.iter().map(|counters| &**counters));
+        stats.tcp_connections_open = self.connections.open() as u64;
+        stats
+    }
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// Serves the sockets: one UDP thread and one TCP thread for each worker.
+    ///
+    /// # Errors
+    ///
+    /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
+    pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
+        let EdgeContext { zones, settings, notify, health } = context;
+        let shared = Arc::new(Shared { zones, settings, notify });
+        let connections = Connections::new();
+        let (phase, phase_reader) = watch::channel(Phase::Serving);
+        let udp_stop = Arc::new(AtomicBool::new(false));
+        let stats = StatsReader { counters: Vec::new(), connections: Arc::clone(&connections) };
+        let mut edge = Edge { threads: Vec::new(), udp_stop: Arc::clone(&udp_stop), phase, stats };
+
+        let mut tcp_workers = Vec::new();
+        let mut udp_counters = Vec::new();
+        for (index, worker) in sockets.workers.into_iter().enumerate() {
+            let counters = edge.add_counters();
+            udp_counters.push(Arc::clone(&counters));
+            let (shared, stop) = (Arc::clone(&shared), Arc::clone(&udp_stop));
+            let udp = UdpWorker { sockets: worker.udp, shared: Arc::clone(&shared), counters, stop };
+            edge.spawn("UDP", format!("udp-{index}"), move || udp.run())?;
+            tcp_workers.push(TcpWorker {
+                listeners: worker.tcp,
+                shared,
+                counters: edge.add_counters(),
+                connections: Arc::clone(&connections),
+                phase: phase_reader.clone(),
+            });
+        }
+        let mut watch = Some(watch_lanes(udp_counters, health, phase_reader));
+        for (index, tcp) in tcp_workers.into_iter().enumerate() {
+            let watch = watch.take();
+            edge.spawn("TCP", format!("tcp-{index}"), move || {
+                tcp.run(async move {
+                    match watch {
+                        Some(watch) => watch.await,
+                        None => std::future::pending().await,
+                    }
+                })
+            })?;
+        }
+        Ok(edge)
+    }
+
+    /// The counters of all threads, summed up.
+    pub fn stats(&self) -> Stats {
+        self.stats.read()
+    }
+
+    /// What reads the counters, for whoever reports them.
+    pub fn stats_reader(&self) -> StatsReader {
+        self.stats.clone()
+    }
+
+    /// Stops: what has been received is answered, TCP connections have `grace` to end by themselves. Waits for that, so
+    /// it is not for a runtime's thread.
+    pub fn stop(mut self, grace: Duration) {
+        self.halt(grace);
+    }
+
+    fn halt(&mut self, grace: Duration) {
+        self.phase.send_replace(Phase::Stopping(grace));
+        self.udp_stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(lane = name, %error, "a lane ended"),
+                Err(_) => tracing::error!(lane = name, "a lane panicked"),
+            }
+        }
+    }
+
+    fn add_counters(&mut self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::default());
+        self.stats.counters.push(Arc::clone(&counters));
+        counters
+    }
+
+    fn spawn(
+        &mut self,
+        lane: &'static str,
+        name: String,
+        run: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Result<(), EdgeError> {
+        let spawned = thread::Builder::new().name(name).spawn(run);
+        self.threads.push(spawned.map_err(|source| EdgeError::Start { lane, source })?);
+        Ok(())
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.halt(Duration::ZERO);
+    }
+}
+
+/// Publishes whether the UDP lane's threads come back to their sockets. It runs on a TCP thread: if that one is stuck,
+/// the publisher falls silent, which reads as down too.
+async fn watch_lanes(lanes: Vec<Arc<Counters>>, health: health::Publisher, phase: watch::Receiver<Phase>) {
+    let mut seen: Vec<(u64, u32)> = lanes.iter().map(|lane| (lane.wakes(), 0)).collect();
+    loop {
+        for (lane, (wakes, silent)) in lanes.iter().zip(&mut seen) {
+            let now = lane.wakes();
+            *silent = if *wakes == now { silent.saturating_add(1) } else { 0 };
+            *wakes = now;
+        }
+        let stuck = seen.iter().filter(|(_, silent)| *silent >= SILENT_INTERVALS_MAX).count();
+        let state = match stuck {
+            _ if *phase.borrow() != Phase::Serving => health::State::Draining,
+            0 => health::State::Up,
+            stuck if stuck < lanes.len() => health::State::Degraded,
+            _ => health::State::Down,
+        };
+        health.publish(state, Instant::now());
+        sleep(HEALTH_INTERVAL).await;
+    }
+}

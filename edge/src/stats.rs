@@ -1,0 +1,281 @@
+//! What the lanes count: each thread for itself and without locks, summed by whoever asks.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use wire::Rcode;
+
+/// How a message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// One datagram each.
+    Udp,
+    /// A stream of messages.
+    Tcp,
+}
+
+impl Transport {
+    /// All of them, in the order in which they are counted.
+    pub const ALL: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+
+    /// The metric's label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
+}
+
+/// The family of a client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both, in the order in which they are counted.
+    pub const ALL: [Family; 2] = [Family::V4, Family::V6];
+
+    /// The family of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        if ip.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+
+    /// The metric's label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Family::V4 => "ipv4",
+            Family::V6 => "ipv6",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// All of them, in the order in which they are counted.
+            pub const ALL: &'static [$name] = &[$($name::$variant),*];
+
+            /// The metric's label.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $label,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Why a message or a connection got no (further) answer.
+    DropReason {
+        /// Fewer bytes than a header has.
+        Short = "short",
+        /// It is a response itself.
+        Response = "response",
+        /// Its source has port 0, where no answer can go.
+        PortZero = "port-zero",
+        /// A NOTIFY that its handler wants unanswered.
+        Notify = "notify-ignored",
+        /// The answer did not fit the send buffer.
+        SendBufferFull = "send-buffer-full",
+        /// The system would not send the answer.
+        SendFailed = "send-failed",
+        /// All TCP connections that there may be are open.
+        TcpConnectionsMax = "tcp-connections-max",
+        /// The client has as many TCP connections as it may have.
+        TcpConnectionsPerClientMax = "tcp-connections-per-client-max",
+        /// The connection was idle for too long.
+        TcpIdle = "tcp-idle",
+        /// A message took too long to arrive.
+        TcpSlowWriter = "tcp-slow-writer",
+        /// The client took too long to accept its answers.
+        TcpSlowReader = "tcp-slow-reader",
+        /// A message longer than any query.
+        TcpTooLong = "tcp-too-long",
+        /// The connection broke.
+        TcpBroken = "tcp-broken",
+    }
+}
+
+/// Response codes that are counted one by one; the others share the last counter.
+const RCODES: [Rcode; 10] = [
+    Rcode::NOERROR,
+    Rcode::FORMERR,
+    Rcode::SERVFAIL,
+    Rcode::NXDOMAIN,
+    Rcode::NOTIMP,
+    Rcode::REFUSED,
+    Rcode::YXDOMAIN,
+    Rcode::NOTAUTH,
+    Rcode::BADVERS,
+    Rcode::BADCOOKIE,
+];
+
+/// The counters of one thread, on cache lines of their own.
+///
+/// One thread writes, others read: an addition is a load and a store, not a locked instruction.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Counters {
+    queries: [[AtomicU64; 2]; 2],
+    rcodes: [AtomicU64; RCODES.len() + 1],
+    truncated: AtomicU64,
+    answer_bytes: AtomicU64,
+    batches: AtomicU64,
+    wakes: AtomicU64,
+    connections: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
+}
+
+fn add(counter: &AtomicU64, number: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
+}
+
+impl Counters {
+    pub(crate) fn query(&self, transport: Transport, family: Family) {
+        add(&self.queries[transport as usize][family as usize], 1);
+    }
+
+    pub(crate) fn answer(&self, rcode: Rcode, truncated: bool, bytes: usize) {
+        // The common ones have their own number as their place.
+        let place = match rcode.0 {
+            code @ 0..=5 => usize::from(code),
+            _ => RCODES.iter().position(|&known| known == rcode).unwrap_or(RCODES.len()),
+        };
+        add(&self.rcodes[place], 1);
+        add(&self.answer_bytes, bytes as u64);
+        if truncated {
+            add(&self.truncated, 1);
+        }
+    }
+
+    pub(crate) fn dropped(&self, reason: DropReason, number: usize) {
+        add(&self.dropped[reason as usize], number as u64);
+    }
+
+    pub(crate) fn batch(&self) {
+        add(&self.batches, 1);
+    }
+
+    pub(crate) fn connection(&self) {
+        add(&self.connections, 1);
+    }
+
+    /// The thread is alive: it came back from waiting.
+    pub(crate) fn wake(&self) {
+        add(&self.wakes, 1);
+    }
+
+    pub(crate) fn wakes(&self) -> u64 {
+        self.wakes.load(Ordering::Relaxed)
+    }
+}
+
+/// The sum of all threads' counters, from the start of the edge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    queries: [[u64; 2]; 2],
+    rcodes: [u64; RCODES.len() + 1],
+    dropped: [u64; DropReason::ALL.len()],
+    /// Answers with the TC bit.
+    pub truncated: u64,
+    /// Bytes of DNS messages written as answers.
+    pub answer_bytes: u64,
+    /// Batches of datagrams received.
+    pub udp_batches: u64,
+    /// TCP connections accepted.
+    pub tcp_connections: u64,
+    /// TCP connections open now.
+    pub tcp_connections_open: u64,
+}
+
+impl Stats {
+    pub(crate) fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> Stats {
+        let mut stats = Stats::default();
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for counters in all {
+            let flat = counters.queries.iter().flatten();
+            stats.queries.iter_mut().flatten().zip(flat).for_each(|(sum, counter)| *sum += load(counter));
+            stats.rcodes.iter_mut().zip(&counters.rcodes).for_each(|(sum, counter)| *sum += load(counter));
+            stats.dropped.iter_mut().zip(&counters.dropped).for_each(|(sum, counter)| *sum += load(counter));
+            stats.truncated += load(&counters.truncated);
+            stats.answer_bytes += load(&counters.answer_bytes);
+            stats.udp_batches += load(&counters.batches);
+            stats.tcp_connections += load(&counters.connections);
+        }
+        stats
+    }
+
+    /// Messages received by transport and family, those dropped included.
+    pub fn queries(&self) -> impl Iterator<Item = (Transport, Family, u64)> + '_ {
+        Transport::ALL.into_iter().flat_map(move |transport| {
+            Family::ALL.map(|family| (transport, family, self.queries[transport as usize][family as usize]))
+        })
+    }
+
+    /// Messages received over all transports.
+    pub fn queries_total(&self) -> u64 {
+        self.queries.iter().flatten().sum()
+    }
+
+    /// Answers by response code; `None` stands for all codes that have no counter of their own.
+    pub fn rcodes(&self) -> impl Iterator<Item = (Option<Rcode>, u64)> + '_ {
+        RCODES.map(Some).into_iter().chain([None]).zip(self.rcodes)
+    }
+
+    /// Answers with this response code.
+    pub fn rcode(&self, rcode: Rcode) -> u64 {
+        self.rcodes().find(|(known, _)| *known == Some(rcode)).map_or(0, |(_, count)| count)
+    }
+
+    /// Messages and connections dropped, by reason.
+    pub fn dropped(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.iter().copied().zip(self.dropped)
+    }
+
+    /// Messages and connections dropped for this reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_several_threads_add_up() {
+        let (first, second) = (Counters::default(), Counters::default());
+        first.query(Transport::Udp, Family::V4);
+        second.query(Transport::Udp, Family::V4);
+        second.query(Transport::Tcp, Family::V6);
+        first.answer(Rcode::NXDOMAIN, false, 100);
+        second.answer(Rcode::BADVERS, true, 23);
+        second.answer(Rcode(4000), false, 12);
+        first.dropped(DropReason::TcpIdle, 3);
+        let stats = Stats::sum([&first, &second]);
+        assert_eq!(stats.queries_total(), 3);
+        assert_eq!(stats.queries().next(), Some((Transport::Udp, Family::V4, 2)));
+        assert_eq!((stats.rcode(Rcode::NXDOMAIN), stats.rcode(Rcode::BADVERS), stats.rcode(Rcode::NOERROR)), (1, 1, 0));
+        assert_eq!(stats.rcodes().last(), Some((None, 1)));
+        assert_eq!((stats.truncated, stats.answer_bytes), (1, 135));
+        assert_eq!(stats.dropped_for(DropReason::TcpIdle), 3);
+        assert_eq!(stats.dropped().map(|(_, count)| count).sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn the_common_codes_have_their_number_as_their_place() {
+        for code in 0..=5 {
+            assert_eq!(RCODES[usize::from(code)], Rcode(code));
+        }
+    }
+}

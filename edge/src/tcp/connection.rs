@@ -1,0 +1,181 @@
+//! One TCP connection: messages in, answers out, in the order of the queries (RFC 7766).
+//!
+//! Memory is bounded: [`QUERY_BYTES_MAX`] for what comes in, [`PENDING_BYTES`] and one answer for what goes out. A
+//! connection whose client does not take its answers is not read from, and one that stays so is closed.
+
+use std::{net::SocketAddr, rc::Rc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{Lane, Phase};
+use crate::{line::Client, stats::DropReason, stats::Transport};
+
+/// Longest query taken. The longest real ones (255 octets of name, EDNS options, TSIG) have under 1,000.
+const QUERY_BYTES_MAX: usize = 8192;
+/// Answers are sent once they have this many bytes, or there is no further query at hand.
+const PENDING_BYTES: usize = 16 << 10;
+/// What a connection keeps for its next answers.
+const PENDING_BYTES_KEPT: usize = 4 << 10;
+const LENGTH_BYTES: usize = 2;
+/// Longest idle time while connections are scarce.
+const IDLE_UNDER_PRESSURE_MAX: Duration = Duration::from_millis(500);
+
+/// Why a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The client was done, or the edge is stopping.
+    Quietly,
+    /// We gave it up.
+    Dropped(DropReason),
+}
+
+/// What became of waiting for bytes.
+enum Received {
+    Bytes,
+    End(Ended),
+}
+
+pub(super) struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    lane: Rc<Lane>,
+    /// The part of a message, or the messages, that have arrived: `inbound[..filled]`.
+    inbound: Box<[u8]>,
+    filled: usize,
+    pending: Vec<u8>,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, lane: Rc<Lane>) -> Self {
+        let inbound = vec![0; LENGTH_BYTES + QUERY_BYTES_MAX].into();
+        Connection { stream, peer, lane, inbound, filled: 0, pending: Vec::new() }
+    }
+
+    /// Answers until the client is done, is too slow, or the edge stops.
+    pub(super) async fn serve(mut self, mut phase: watch::Receiver<Phase>) -> Ended {
+        // Answers are written whole; waiting to fill a segment would only delay them.
+        let _ = self.stream.set_nodelay(true);
+        let mut pressure = self.lane.connections.watch_pressure();
+        loop {
+            match self.receive(&mut phase, &mut pressure).await {
+                Received::Bytes => {}
+                Received::End(ended) => return ended,
+            }
+            if let Err(ended) = self.answer_all(&pressure).await {
+                return ended;
+            }
+        }
+    }
+
+    /// Waits for more bytes: as long as a client may be idle, or as long as the rest of a message may take.
+    async fn receive(&mut self, phase: &mut watch::Receiver<Phase>, pressure: &mut watch::Receiver<bool>) -> Received {
+        let since = Instant::now();
+        let begun = self.filled > 0;
+        loop {
+            let (wait, reason) = match begun {
+                true => (self.lane.shared.settings.load().tcp.receive, DropReason::TcpSlowWriter),
+                false => (self.idle(*pressure.borrow_and_update()), DropReason::TcpIdle),
+            };
+            // Its first message is due however scarce connections are.
+            if !begun && *phase.borrow_and_update() != Phase::Serving {
+                return Received::End(Ended::Quietly);
+            }
+            let deadline = since + wait;
+            let Some(room) = self.inbound.get_mut(self.filled..).filter(|room| !room.is_empty()) else {
+                return Received::End(Ended::Dropped(DropReason::TcpTooLong));
+            };
+            tokio::select! {
+                read = self.stream.read(room) => match read {
+                    Ok(0) => return Received::End(Ended::Quietly),
+                    Ok(bytes) => {
+                        self.filled += bytes;
+                        if self.has_message() || !begun {
+                            return Received::Bytes;
+                        }
+                    }
+                    Err(_) => return Received::End(Ended::Dropped(DropReason::TcpBroken)),
+                },
+                () = sleep_until(deadline) => return Received::End(Ended::Dropped(reason)),
+                _ = pressure.changed(), if !begun => {}
+                _ = phase.changed(), if !begun => {}
+            }
+        }
+    }
+
+    /// How long the connection may be idle.
+    fn idle(&self, pressure: bool) -> Duration {
+        let idle = self.lane.shared.settings.load().tcp.idle;
+        if pressure { idle.min(IDLE_UNDER_PRESSURE_MAX) } else { idle }
+    }
+
+    fn has_message(&self) -> bool {
+        next_message(self.inbound.get(..self.filled).unwrap_or_default()).is_some()
+    }
+
+    /// Answers every message that has arrived whole.
+    async fn answer_all(&mut self, pressure: &watch::Receiver<bool>) -> Result<(), Ended> {
+        let idle = self.idle(*pressure.borrow());
+        let client = Client { peer: self.peer, transport: Transport::Tcp, idle };
+        let mut done = 0;
+        while let Some(message) = self.inbound.get(done..self.filled).and_then(next_message) {
+            done += LENGTH_BYTES + message.len();
+            self.lane.respond(message, &client, &mut self.pending);
+            if self.pending.len() >= PENDING_BYTES {
+                self.send().await?;
+            }
+        }
+        self.inbound.copy_within(done..self.filled, 0);
+        self.filled -= done;
+        self.send().await?;
+        self.pending.shrink_to(PENDING_BYTES_KEPT);
+        match self.inbound.first_chunk::<LENGTH_BYTES>() {
+            Some(length) if self.filled >= LENGTH_BYTES => match usize::from(u16::from_be_bytes(*length)) {
+                0..=QUERY_BYTES_MAX => Ok(()),
+                _ => Err(Ended::Dropped(DropReason::TcpTooLong)),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends the answers that are ready; a client has only so long to take them.
+    async fn send(&mut self) -> Result<(), Ended> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.lane.shared.settings.load().tcp.send;
+        let sent = timeout_at(deadline, self.stream.write_all(&self.pending)).await;
+        self.pending.clear();
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ended::Dropped(DropReason::TcpBroken)),
+            Err(_) => Err(Ended::Dropped(DropReason::TcpSlowReader)),
+        }
+    }
+}
+
+/// The first message of a stream, if all of it is there.
+fn next_message(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_message;
+
+    #[test]
+    fn a_message_is_there_when_all_of_it_is() {
+        let stream = [0, 3, b'a', b'b', b'c', 0, 0, 0, 1];
+        for length in 0..5 {
+            assert_eq!(next_message(&stream[..length]), None);
+        }
+        assert_eq!(next_message(&stream), Some(&b"abc"[..]));
+        assert_eq!(next_message(&stream[5..]), Some(&b""[..]));
+        assert_eq!(next_message(&stream[7..]), None);
+    }
+}

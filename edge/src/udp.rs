@@ -1,0 +1,123 @@
+//! The UDP lane: one plain thread per worker with sockets of its own. No lock, no allocation, no runtime.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    Shared,
+    bind::LANE_WAIT_MAX,
+    line::{self, Client, Context},
+    settings::UDP_PAYLOAD_BYTES_MIN,
+    sockets::{Batch, Sent, UdpSocket, Waiter},
+    stats::{Counters, DropReason, Transport},
+};
+
+/// How long what has already been received is still answered once the lane is to stop.
+const DRAIN_MAX: Duration = Duration::from_millis(200);
+/// Pause after an error of a socket that has nothing to do with a single datagram: no memory, say.
+const ERROR_PAUSE: Duration = Duration::from_millis(10);
+
+/// One worker of the lane.
+pub(crate) struct UdpWorker {
+    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) stop: Arc<AtomicBool>,
+}
+
+impl UdpWorker {
+    /// Answers until told to stop.
+    pub(crate) fn run(self) -> io::Result<()> {
+        let mut batch = Batch::new();
+        match self.sockets.as_slice() {
+            [socket] => self.serve_one(socket, &mut batch),
+            sockets => {
+                let mut waiter = Waiter::new(sockets, LANE_WAIT_MAX)?;
+                self.serve_several(&mut waiter, &mut batch);
+            }
+        }
+        self.drain(&mut batch);
+        Ok(())
+    }
+
+    /// Waits right in the call that receives: one system call for a batch.
+    fn serve_one(&self, socket: &UdpSocket, batch: &mut Batch) {
+        while !self.stop.load(Ordering::Relaxed) {
+            self.counters.wake();
+            self.serve(socket, batch, true);
+        }
+    }
+
+    fn serve_several(&self, waiter: &mut Waiter, batch: &mut Batch) {
+        while !self.stop.load(Ordering::Relaxed) {
+            self.counters.wake();
+            match waiter.wait() {
+                Ok(ready) => {
+                    for socket in ready.filter_map(|index| self.sockets.get(index)) {
+                        self.serve(socket, batch, false);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the UDP lane cannot wait for its sockets");
+                    thread::sleep(ERROR_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Answers what the sockets hold already.
+    fn drain(&self, batch: &mut Batch) {
+        let until = Instant::now() + DRAIN_MAX;
+        for socket in &self.sockets {
+            while self.serve(socket, batch, false) > 0 && Instant::now() < until {}
+        }
+    }
+
+    /// Receives a batch, answers it, and returns how many datagrams it had.
+    fn serve(&self, socket: &UdpSocket, batch: &mut Batch, wait: bool) -> usize {
+        let received = match batch.receive(socket, wait) {
+            Ok(received) => received,
+            Err(error) => {
+                tracing::warn!(%error, address = %socket.local(), "the UDP lane cannot receive");
+                thread::sleep(ERROR_PAUSE);
+                return 0;
+            }
+        };
+        if received == 0 {
+            return 0;
+        }
+        self.counters.batch();
+        let (zones, settings) = (self.shared.zones.load(), self.shared.settings.load());
+        let context = Context {
+            zones: &zones,
+            settings: &settings,
+            notify: &*self.shared.notify,
+            counters: &self.counters,
+            now_s: unix_time_s(),
+        };
+        let room = usize::from(settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
+        batch.answer(|datagram, out| {
+            let client = Client { peer: datagram.peer, transport: Transport::Udp, idle: Duration::ZERO };
+            let room = room.min(out.len());
+            line::respond(datagram.bytes, &client, &context, &mut out[..room])
+        });
+        let Sent { no_room, failed, .. } = batch.send(socket);
+        if no_room + failed > 0 {
+            self.counters.dropped(DropReason::SendBufferFull, no_room);
+            self.counters.dropped(DropReason::SendFailed, failed);
+        }
+        received
+    }
+}
+
+/// Seconds since 1970, wrapped to the 32 bits of a cookie's timestamp.
+pub(crate) fn unix_time_s() -> u32 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
+}
