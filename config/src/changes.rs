@@ -1,6 +1,8 @@
 //! What differs between two configurations of one node, so that a reload touches only that.
 
-use crate::model::{Config, Node};
+use std::collections::BTreeMap;
+
+use crate::model::{Config, Node, Zone};
 
 /// What differs between a running configuration and a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,22 +31,22 @@ pub struct NodeChange {
 impl Changes {
     /// What `new` has that `old` hasn't, and the other way round.
     pub fn between(old: &Config, new: &Config) -> Self {
-        let find = |config: &Config, name: &str| config.zones.iter().find(|zone| zone.name == name).cloned();
+        let (before, after) = (zones_by_name(old), zones_by_name(new));
         let mut changes = Self {
             node: node_changes(&old.node, &new.node),
             cookies: (&old.cookie_secrets, old.cookies_required) != (&new.cookie_secrets, new.cookies_required),
             ..Self::default()
         };
         for zone in &new.zones {
-            match find(old, &zone.name) {
+            match before.get(zone.name.as_str()) {
                 None => changes.zones_added.push(zone.name.clone()),
-                Some(before) if before != *zone || !same_origins(old, new, &zone.origins) => {
+                Some(before) if *before != zone || !same_origins(old, new, &zone.origins) => {
                     changes.zones_changed.push(zone.name.clone());
                 }
                 Some(_) => {}
             }
         }
-        let gone = old.zones.iter().filter(|zone| find(new, &zone.name).is_none());
+        let gone = old.zones.iter().filter(|zone| !after.contains_key(zone.name.as_str()));
         changes.zones_removed = gone.map(|zone| zone.name.clone()).collect();
         changes
     }
@@ -58,6 +60,10 @@ impl Changes {
     pub fn need_restart(&self) -> impl Iterator<Item = &'static str> {
         self.node.iter().filter(|change| change.needs_restart).map(|change| change.item)
     }
+}
+
+fn zones_by_name(config: &Config) -> BTreeMap<&str, &Zone> {
+    config.zones.iter().map(|zone| (zone.name.as_str(), zone)).collect()
 }
 
 /// Whether the origins mean the same in both, with the keys that they use.

@@ -31,9 +31,9 @@ impl fmt::Display for Severity {
 pub struct Diagnostic {
     /// The file, as it was named by the user.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 where there is no file but a command line.
     pub line: usize,
-    /// Column in characters, from 1.
+    /// Column in characters, from 1; 0 where there is no line.
     pub column: usize,
     /// Whether the file can be used nevertheless.
     pub severity: Severity,
@@ -47,7 +47,11 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}: ", self.file, self.line, self.column, self.severity)?;
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}: ", self.severity)?;
         if !self.item.is_empty() {
             write!(f, "{}: ", self.item)?;
         }

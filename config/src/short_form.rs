@@ -1,12 +1,13 @@
 //! The short form of `parapet run`: one edge before some origins, without a file. It is written out as a network file
 //! and checked like one, so both forms mean the same.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::check::{Parsed, SecretFiles};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::{Config, Network};
 
 /// How diagnostics name the short form.
@@ -73,21 +74,52 @@ impl ShortForm {
             }
             names.push(quote(&name));
         }
-        for zone in &self.zones {
+        // A zone that is said twice is meant once.
+        for zone in self.zones.iter().collect::<BTreeSet<_>>() {
             let _ = writeln!(text, "\n[zone.{}]\norigins = [{}]", quote(zone), names.join(", "));
         }
         text
     }
 
-    /// The configuration, checked like a file.
+    /// The configuration, checked like a file. Diagnostics name the option instead of a place in a file.
     pub fn to_config(&self, files: &dyn SecretFiles) -> Result<Parsed<Config>, Diagnostics> {
-        let Parsed { value: network, warnings } = Network::parse(&self.to_toml(), SHORT_FORM, files)?;
+        let text = self.to_toml();
+        let parsed = Network::parse(&text, SHORT_FORM, files);
+        let Parsed { value: network, warnings } = parsed.map_err(|all| Diagnostics(name_options(all.0)))?;
         match network.for_node(&self.node) {
-            Ok(config) => Ok(Parsed { value: config, warnings }),
+            Ok(config) => Ok(Parsed { value: config, warnings: name_options(warnings) }),
             // A document without errors has the node that was written into it.
-            Err(_) => Err(Diagnostics(warnings)),
+            Err(_) => Err(Diagnostics(name_options(warnings))),
         }
     }
+}
+
+/// Puts the option in the place of the item that it became.
+fn name_options(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    const NODE_ITEMS: [(&str, &str); 7] = [
+        (".listen", "--listen"),
+        (".state_dir", "--state"),
+        (".control", "--control"),
+        (".metrics", "--metrics"),
+        (".user", "--user"),
+        (".workers", "--workers"),
+        ("", "--node"),
+    ];
+    for diagnostic in &mut diagnostics {
+        let option = match diagnostic.item.split('.').next() {
+            Some("key") => "--tsig-key",
+            Some("origin") => "--origin",
+            Some("zone") => "--zone",
+            Some("node") => {
+                let options = NODE_ITEMS.iter().find(|(item, _)| diagnostic.item.contains(item));
+                options.map_or("--node", |(_, option)| option)
+            }
+            _ => continue,
+        };
+        diagnostic.item = option.to_owned();
+        (diagnostic.line, diagnostic.column) = (0, 0);
+    }
+    diagnostics
 }
 
 /// A TOML basic string.

@@ -206,3 +206,40 @@ fn a_flood_of_errors_is_cut_short() {
     assert_eq!(diagnostics.0.len(), 201);
     assert!(diagnostics.0[200].found.ends_with("more errors"), "{}", diagnostics.0[200]);
 }
+
+/// Any change of any bytes gives a network or diagnostics within the file, and nothing else.
+#[test]
+fn mutated_files_are_read_or_refused() {
+    const ROUNDS: u32 = 3000;
+    const SPICE: [&str; 12] = ["[", "]", "\"", "=", "\n", ".", "{", "'", "\\", "é", "\u{0}", "[zone."];
+    let original: String = include_str!("../default.toml")
+        .lines()
+        .filter(|line| !line.starts_with("# "))
+        .fold(String::new(), |text, line| text + line.trim_start_matches('#') + "\n");
+    // A linear congruential generator (Knuth's MMIX): the same mutations in each run.
+    let mut state = 1u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut read = 0;
+    for _ in 0..ROUNDS {
+        let mut chars: Vec<char> = original.chars().collect();
+        for _ in 0..=next(4) {
+            let at = next(chars.len());
+            let end = (at + next(6)).min(chars.len());
+            let (spice, taken) = (SPICE[next(SPICE.len())], next(8));
+            chars.splice(at..end, spice.chars().take(taken));
+        }
+        let text: String = chars.into_iter().collect();
+        match Network::parse(&text, "n.toml", &Files::default()) {
+            Ok(_) => read += 1,
+            Err(diagnostics) => {
+                assert!(!diagnostics.0.is_empty());
+                let lines = text.lines().count() + 1;
+                assert!(diagnostics.0.iter().all(|d| (1..=lines).contains(&d.line) && d.column > 0), "{diagnostics}");
+            }
+        }
+    }
+    assert!(read < ROUNDS);
+}

@@ -154,3 +154,28 @@ fn the_short_form_means_what_the_file_means() {
     let origin = &config.origins["origin-2"];
     assert_eq!(config.keys[origin.key.as_deref().unwrap()].name, "transfer.example.");
 }
+
+#[test]
+fn what_is_wrong_with_the_short_form_names_the_option() {
+    let form = ShortForm {
+        node: "two words".to_owned(),
+        origins: vec!["192.0.2.53:53".parse().unwrap()],
+        zones: vec!["example.com.".to_owned(), "example.com.".to_owned()],
+        listen: vec!["127.0.0.1:5300".parse().unwrap(); 2],
+        state_dir: "state".into(),
+        tsig_key: Some("gone.key".into()),
+        control: Some("c".repeat(200).into()),
+        workers: 100_000,
+        ..ShortForm::default()
+    };
+    let Err(all) = form.to_config(&Files::default()) else { panic!("took a wrong short form") };
+    let want = [
+        "command line: error: --node: found \"two words\"; expected a name of 1 to 63 letters, digits, '.', '-' and '_'",
+        "command line: error: --tsig-key: found \"gone.key\": no such file; expected a file that can be read",
+    ];
+    assert_eq!(all.0.iter().map(ToString::to_string).collect::<Vec<_>>(), want);
+    let form = ShortForm { node: "edge".to_owned(), tsig_key: None, ..form };
+    let Err(all) = form.to_config(&Files::default()) else { panic!("took a wrong short form") };
+    let options: Vec<_> = all.0.iter().map(|diagnostic| diagnostic.item.as_str()).collect();
+    assert_eq!(options, ["--listen", "--control", "--workers"], "{all}");
+}
