@@ -1,3 +1,87 @@
-//! `parapet-lab`: topologies in network namespaces, demonstrations and benchmarks.
+//! `parapet-lab`: the command line over the lab: demonstrations, topologies to play in, benchmarks.
 
-fn main() {}
+mod bench;
+mod demo;
+mod subject;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use subject::Subject;
+
+/// Networks in network namespaces on this machine, with real name servers in them.
+///
+/// Every command builds what it needs, needs root, touches nothing of the host's own network, and leaves nothing behind
+/// when it ends, be it by Ctrl-C or worse. The parapet binary is looked for beside this one; PARAPET_BIN names another.
+/// PARAPET_LAB_KEEP=1 keeps the folder of configurations and logs (under /tmp/parapet-lab) for reading.
+#[derive(Parser)]
+#[command(name = "parapet-lab", version, after_long_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  parapet-lab demo                          the whole idea in about a minute
+  parapet-lab up hidden-origin              an origin, three edges, two clients, until Ctrl-C
+  parapet-lab bench answers                 CPU per answer and share answered, beside NSD and Knot
+  parapet-lab bench change --json           the same figures for machines
+  parapet-lab bench transfer --subjects nsd,knot --records 100000
+                                            only the peers, with a smaller zone";
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the topologies and benchmarks there are.
+    List,
+    /// Show the main job: a hidden BIND origin, and edges that answer for it.
+    ///
+    /// Builds the topology hidden-origin, shows the zones arriving at the edges, asks real questions, changes a zone
+    /// with nsupdate and times the change at each edge, stops the origin, kills an edge, and proves from packet
+    /// counters that no client packet reached the origin. Explains each step and ends with a table.
+    Demo {
+        /// What runs at the edges; a peer in place of Parapet shows what is Parapet's and what is DNS's.
+        #[arg(long, default_value = "parapet")]
+        edges: Subject,
+    },
+    /// Build a topology with its servers, say how to step into it, and keep it until Ctrl-C.
+    Up {
+        /// The topology's name, from `parapet-lab list`.
+        name: String,
+    },
+    /// Measure, beside peers in the same run; prints a table with ratios.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = parapet_lab::clean_up_on_signals().map_err(anyhow::Error::from).and_then(|()| match cli.command {
+        Command::List => {
+            list();
+            Ok(())
+        }
+        Command::Demo { edges } => demo::run(edges),
+        Command::Up { name } => up::run(&name),
+        Command::Bench(options) => bench::run(&options),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("parapet-lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list() {
+    println!("topologies (parapet-lab up NAME):");
+    for topology in parapet_lab::topologies::all() {
+        println!("  {:<15} {}", topology.name, topology.about);
+    }
+    println!("\nbenchmarks (parapet-lab bench NAME):");
+    for (name, about) in bench::ALL {
+        println!("  {name:<15} {about}");
+    }
+}

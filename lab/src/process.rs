@@ -41,6 +41,7 @@ pub struct Program {
     environment: Vec<(String, String)>,
     folder: Option<PathBuf>,
     input: Option<Vec<u8>>,
+    piped: bool,
     core: Option<usize>,
     deadline: Duration,
 }
@@ -98,6 +99,7 @@ impl Program {
             environment: Vec::new(),
             folder: None,
             input: None,
+            piped: false,
             core: None,
             deadline: RUN_DEADLINE,
         }
@@ -130,6 +132,12 @@ impl Program {
     /// Give it this on standard input; without, it reads nothing.
     pub fn input(mut self, text: impl Into<Vec<u8>>) -> Program {
         self.input = Some(text.into());
+        self
+    }
+
+    /// Keep its standard input open for [`Process::write`].
+    pub fn piped(mut self) -> Program {
+        self.piped = true;
         self
     }
 
@@ -172,6 +180,7 @@ impl Program {
         let stdout = if split { lab.folder().join(format!("{label}-{number}.stdout")) } else { output.clone() };
         let input = match &self.input {
             Some(text) => input_file(&lab.folder().join(format!("{label}-{number}.in")), text)?,
+            None if self.piped => Stdio::piped(),
             None => Stdio::null(),
         };
         let stderr = create(&output)?;
@@ -252,6 +261,15 @@ impl Process {
     /// All it has written so far, both streams, bytes that are no UTF-8 replaced.
     pub fn output(&self) -> String {
         read(&self.inner.output)
+    }
+
+    /// Write to its standard input; see [`Program::piped`].
+    pub fn write(&self, text: &str) -> Result<(), LabError> {
+        let mut child = lock(&self.inner.child);
+        let input = child.stdin.as_mut();
+        let input = input.ok_or_else(|| LabError::Invalid(format!("{} was not started with a pipe", self.label())))?;
+        let written = input.write_all(text.as_bytes()).and_then(|()| input.flush());
+        written.map_err(LabError::io(format!("writing to {}", self.inner.label)))
     }
 
     /// The exit status, if it has ended.

@@ -41,7 +41,7 @@ impl PeerBuilder<Knot> {
 
     fn configuration(&self, folder: &Path) -> Result<String, LabError> {
         let folder_name = folder.display();
-        let listen: Vec<String> = self.namespace.addresses().iter().map(|address| format!("{address}@53")).collect();
+        let listen: Vec<String> = self.listen_addresses().iter().map(|address| format!("{address}@53")).collect();
         let mut text = format!(
             "server:\n{options}  rundir: \"{folder_name}\"\n  listen: [ {} ]\n  udp-workers: 1\n  tcp-workers: 1\n  \
              background-workers: 1\n  tcp-reuseport: on\nlog:\n  - target: stderr\n    any: warning\n\
@@ -69,11 +69,12 @@ impl PeerBuilder<Knot> {
             let _ = write!(text, "  - domain: \"{}\"\n    file: \"{}\"\n", zone.name, file.display());
             text.push_str("    semantic-checks: off\n    zonefile-sync: -1\n");
         }
+        let sync = if self.zone_files { 0 } else { -1 };
         for zone in &self.secondary {
             let _ = write!(
                 text,
                 "  - domain: \"{zone}\"\n    file: \"{folder_name}/{}.zone\"\n    storage: \"{folder_name}\"\n    \
-                 master: origin\n    acl: notify\n    zonefile-sync: 0\n",
+                 master: origin\n    acl: notify\n    zonefile-sync: {sync}\n",
                 file_name(zone)
             );
         }

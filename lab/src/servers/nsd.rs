@@ -43,17 +43,19 @@ impl PeerBuilder<Nsd> {
     fn configuration(&self, folder: &Path) -> Result<String, LabError> {
         let folder_name = folder.display();
         let mut text = format!("server:\n{}", self.options);
-        for address in self.namespace.addresses() {
+        for address in self.listen_addresses() {
             let _ = writeln!(text, "  ip-address: {address}");
         }
+        let write_s = if self.zone_files { 2 } else { 3600 };
         // The reload timeout is the least time between two reloads; the default of 1 s would be measured instead of
-        // the server. Zone files are left unwritten: the transfers kept on disk are what it starts from.
+        // the server.
         let _ = write!(
             text,
             "  server-count: 1\n  reuseport: yes\n  database: \"\"\n  username: \"\"\n  chroot: \"\"\n  \
              zonesdir: \"{folder_name}/zones\"\n  zonelistfile: \"{folder_name}/zone.list\"\n  \
              xfrdfile: \"{folder_name}/xfrd.state\"\n  xfrdir: \"{folder_name}\"\n  pidfile: \"{folder_name}/nsd.pid\"\n  \
-             tcp-count: 200\n  xfrd-reload-timeout: 0\n  verbosity: 1\n  hide-version: yes\n\
+             tcp-count: 200\n  xfrd-reload-timeout: 0\n  \
+             zonefiles-write: {write_s}\n  verbosity: 1\n  hide-version: yes\n\
              remote-control:\n  control-enable: no\n"
         );
         if let Some(key) = &self.key {

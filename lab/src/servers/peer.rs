@@ -15,6 +15,8 @@ pub struct PeerBuilder<S> {
     pub(super) secondary: Vec<String>,
     pub(super) options: String,
     pub(super) core: Option<usize>,
+    pub(super) listen: Vec<IpAddr>,
+    pub(super) zone_files: bool,
     pub(super) kind: std::marker::PhantomData<S>,
 }
 
@@ -28,6 +30,8 @@ impl<S> PeerBuilder<S> {
             secondary: Vec::new(),
             options: String::new(),
             core: None,
+            listen: Vec::new(),
+            zone_files: false,
             kind: std::marker::PhantomData,
         }
     }
@@ -64,9 +68,26 @@ impl<S> PeerBuilder<S> {
         self
     }
 
+    /// Listen here alone instead of on all addresses of the namespace.
+    pub fn listen(mut self, address: IpAddr) -> Self {
+        self.listen.push(address);
+        self
+    }
+
+    /// Write transferred zones to their files soon after a change, so that a restart finds them. (By default NSD would
+    /// do so once an hour and Knot not at all, which spares them that work while changes are measured.)
+    pub fn zone_files(mut self) -> Self {
+        self.zone_files = true;
+        self
+    }
+
     /// Pin it to one core.
     pub fn core(mut self, core: Option<usize>) -> Self {
         self.core = core;
         self
+    }
+
+    pub(super) fn listen_addresses(&self) -> Vec<IpAddr> {
+        if self.listen.is_empty() { self.namespace.addresses() } else { self.listen.clone() }
     }
 }

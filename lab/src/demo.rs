@@ -1,0 +1,4 @@
+//! `parapet-lab demo`.
+pub(crate) fn run(_edges: crate::subject::Subject) -> anyhow::Result<()> {
+    Ok(())
+}
