@@ -20,7 +20,7 @@ use super::{
     rig::{Rig, ZONE},
     transfer::wait_until_served,
 };
-use crate::subject::Running;
+use crate::subject::{Running, Subject};
 
 /// A change that is not there after this time ends the benchmark.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(30);
@@ -30,6 +30,10 @@ const LOOK: Duration = Duration::from_millis(200);
 const ASK_EVERY: Duration = Duration::from_millis(1);
 /// After the last question, its answer may take this long.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
+/// Between the answer to one change and the next change.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The same for NSD, which reloads at most once a second: sooner, the wait for its last reload would be measured.
+const PAUSE_NSD: Duration = Duration::from_millis(1200);
 /// The record that changes.
 const RECORD: &str = "n000042";
 
@@ -42,14 +46,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     for repeat in 1..=options.repeats() {
         progress(&format!("repeat {repeat} of {}: the origin itself", options.repeats()));
         let origin = (rig.net.host("origin"), rig.origin.v4());
-        let delays = changes(&rig, origin, &mut next, options.changes)?;
+        let delays = changes(&rig, origin, &mut next, options.changes, Duration::ZERO)?;
         add_delays(&mut samples, "bind (the origin)", &case, delays);
         for &subject in &options.subjects {
             progress(&format!("repeat {repeat} of {}: {}", options.repeats(), subject.name()));
             let server = rig.start(subject, None, false)?;
             wait_until_served(&rig, &server)?;
             let background = Background::start(rig.net.host("client"), server.v4())?;
-            let delays = changes(&rig, (rig.net.host("client"), server.v4()), &mut next, options.changes)
+            let pause = if subject == Subject::Nsd { PAUSE_NSD } else { PAUSE };
+            let delays = changes(&rig, (rig.net.host("client"), server.v4()), &mut next, options.changes, pause)
                 .with_context(|| server_end(&server))?;
             let (asked, lost) = background.end()?;
             server.stop()?;
@@ -68,7 +73,13 @@ fn add_delays(samples: &mut Samples, subject: &str, case: &str, delays_ms: Vec<f
 }
 
 /// So many changes, one after the other was seen; the delay of each in milliseconds.
-fn changes(rig: &Rig, (from, server): (&Namespace, IpAddr), next: &mut u32, count: u32) -> anyhow::Result<Vec<f64>> {
+fn changes(
+    rig: &Rig,
+    (from, server): (&Namespace, IpAddr),
+    next: &mut u32,
+    count: u32,
+    pause: Duration,
+) -> anyhow::Result<Vec<f64>> {
     let nsupdate = rig
         .origin
         .namespace()
@@ -81,6 +92,7 @@ fn changes(rig: &Rig, (from, server): (&Namespace, IpAddr), next: &mut u32, coun
     let delays = (0..count)
         .map(|_| {
             *next += 1;
+            thread::sleep(pause);
             one_change(&nsupdate, &mut client, *next)
         })
         .collect();
