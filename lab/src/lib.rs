@@ -46,7 +46,7 @@ pub use dns::{Reply, Rtype};
 pub use error::LabError;
 pub use namespace::Namespace;
 pub use process::{Output, Process, Program};
-pub use run::{Lab, clean_up_on_signals};
+pub use run::{Lab, clean_up_on_signals, is_ending};
 pub use servers::{
     Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server, TsigAlgorithm, TsigKey, ZoneSpec,
     parapet_binary,

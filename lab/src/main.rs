@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod scene;
 mod subject;
 mod up;
 
@@ -68,6 +69,9 @@ fn main() -> ExitCode {
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        Err(_) if parapet_lab::is_ending() => loop {
+            std::thread::park();
+        },
         Err(error) => {
             eprintln!("parapet-lab: {error:#}");
             ExitCode::FAILURE

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
 };
@@ -104,6 +104,15 @@ impl Drop for Lab {
     }
 }
 
+/// Set once a signal has told this process to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Whether a signal has told this process to end: what fails now fails because its servers are being killed. The caller
+/// has nothing more to do; the process is about to exit.
+pub fn is_ending() -> bool {
+    ENDING.load(Ordering::SeqCst)
+}
+
 /// From now on SIGINT, SIGTERM and SIGHUP end this process after every lab of it was cleaned up. Call it first thing in
 /// `main`, before other threads exist: they inherit the signal mask.
 pub fn clean_up_on_signals() -> Result<(), LabError> {
@@ -114,6 +123,7 @@ pub fn clean_up_on_signals() -> Result<(), LabError> {
     signals.thread_block().map_err(LabError::errno("blocking signals"))?;
     thread::spawn(move || {
         if let Ok(signal) = signals.wait() {
+            ENDING.store(true, Ordering::SeqCst);
             eprintln!("\n{signal}: cleaning up");
             keeper::drop_everything();
             std::process::exit(128 + signal as i32);

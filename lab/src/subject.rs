@@ -17,7 +17,7 @@ pub(crate) enum Subject {
 }
 
 /// A running subject.
-pub(crate) type Running = Box<dyn DerefMut<Target = Server>>;
+pub(crate) type Running = Box<dyn DerefMut<Target = Server> + Send + Sync>;
 
 /// A secondary to be started.
 pub(crate) struct Secondary<'s> {

@@ -14,12 +14,18 @@ use nix::{
 /// The environment variable that marks a lab's processes; its value is the name of the run's folder.
 pub(crate) const MARK: &str = "PARAPET_LAB_RUN";
 
-/// Start time of a process in clock ticks since boot: field 22 of `/proc/PID/stat`, proc(5).
+/// Start time of a living process in clock ticks since boot: field 22 of `/proc/PID/stat`, proc(5). One that has ended
+/// and was not waited for, a zombie, does not live.
 pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name, field 2, is in parentheses and may hold anything.
     let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") {
+        return None;
+    }
+    fields.nth(18)?.parse().ok()
 }
 
 /// Remove what dead owners left under `base`.
