@@ -111,10 +111,10 @@ impl<'a> Answer<'a> {
     pub fn new() -> Answer<'a> {
         Answer {
             apex: NameRef::ROOT,
-            answer: ArrayVec::new_const(),
-            authority: ArrayVec::new_const(),
-            additional: ArrayVec::new_const(),
-            synthesized: ArrayVec::new_const(),
+            answer: ArrayVec::new(),
+            authority: ArrayVec::new(),
+            additional: ArrayVec::new(),
+            synthesized: ArrayVec::new(),
             left_out: false,
             wildcard: false,
         }

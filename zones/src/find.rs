@@ -204,6 +204,10 @@ impl<'a> Finder<'a, '_> {
 
     /// Answers from the wildcard below the closest encloser, if there is one (RFC 4592 §3.3).
     fn try_wildcard(&mut self, subject: &Subject<'a, '_>, encloser: usize) -> Step<'a> {
+        if self.zone.totals.wildcards == 0 && !self.dnssec_ok {
+            self.push_soa();
+            return Step::Done(Outcome::NxDomain);
+        }
         let wildcard_key = subject.key.wildcard(encloser);
         let seek = self.zone.owners.seek(&wildcard_key);
         if let Some(entry) = seek.exact() {

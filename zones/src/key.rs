@@ -34,7 +34,7 @@ impl OwnerKey {
         if at != below || !bytes.get(below..)?.eq_ignore_ascii_case(apex.as_bytes()) {
             return None;
         }
-        let mut key = OwnerKey { bytes: ArrayVec::new_const(), ends: ArrayVec::new_const() };
+        let mut key = OwnerKey { bytes: ArrayVec::new(), ends: ArrayVec::new_const() };
         for &start in starts.get(..labels)?.iter().rev() {
             let start = usize::from(start);
             let len = usize::from(*bytes.get(start)?);
@@ -91,6 +91,11 @@ impl OwnerKey {
 }
 
 const WILDCARD: &[u8] = b"*\0";
+
+/// Has the key's name an asterisk label?
+pub(crate) fn has_wildcard(key: &[u8]) -> bool {
+    key.starts_with(WILDCARD) || key.windows(3).any(|window| window == b"\0*\0")
+}
 
 /// The keys of the ancestors of `key` below the apex, the topmost first, itself the last.
 pub(crate) fn ancestors(key: &[u8]) -> impl Iterator<Item = &[u8]> {

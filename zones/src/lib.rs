@@ -18,6 +18,8 @@ mod zone;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{
     ADDITIONAL_RRSETS_MAX, ALIASES_MAX, ANSWER_RRSETS_MAX, AUTHORITY_RRSETS_MAX, Answer, AnswerRdatas, AnswerRrset,

@@ -42,29 +42,41 @@ pub(crate) struct Totals {
     pub(crate) cuts: u64,
     /// Nodes with a DNAME record.
     pub(crate) dnames: u64,
+    /// Wildcards, and nodes below them.
+    pub(crate) wildcards: u64,
 }
 
 impl Totals {
     /// Counts one node in.
     pub(crate) fn add(&mut self, key: &[u8], node: Node<'_>) {
-        let (records, cut, dname) = Totals::of(key, node);
-        self.records += records;
-        self.cuts += cut;
-        self.dnames += dname;
+        let one = Totals::of(key, node);
+        self.records += one.records;
+        self.cuts += one.cuts;
+        self.dnames += one.dnames;
+        self.wildcards += one.wildcards;
     }
 
     /// Counts one node out.
     pub(crate) fn subtract(&mut self, key: &[u8], node: Node<'_>) {
-        let (records, cut, dname) = Totals::of(key, node);
-        self.records = self.records.saturating_sub(records);
-        self.cuts = self.cuts.saturating_sub(cut);
-        self.dnames = self.dnames.saturating_sub(dname);
+        let one = Totals::of(key, node);
+        self.records = self.records.saturating_sub(one.records);
+        self.cuts = self.cuts.saturating_sub(one.cuts);
+        self.dnames = self.dnames.saturating_sub(one.dnames);
+        self.wildcards = self.wildcards.saturating_sub(one.wildcards);
     }
 
-    fn of(key: &[u8], node: Node<'_>) -> (u64, u64, u64) {
-        let cut = !key.is_empty() && node.rrset(Rtype::NS).is_some();
-        let dname = node.rrset(Rtype::DNAME).is_some();
-        (node.record_count(), u64::from(cut), u64::from(dname))
+    fn of(key: &[u8], node: Node<'_>) -> Totals {
+        let mut totals = Totals { wildcards: u64::from(key::has_wildcard(key)), ..Totals::default() };
+        for rrset in node.rrsets() {
+            totals.records += u64::from(rrset.count) + rrset.rrsigs.count() as u64;
+            let there = u64::from(rrset.count > 0);
+            match rrset.rtype {
+                Rtype::NS if !key.is_empty() => totals.cuts += there,
+                Rtype::DNAME => totals.dnames += there,
+                _ => {}
+            }
+        }
+        totals
     }
 }
 
