@@ -1,1 +1,150 @@
 //! Keeps snapshots equal to the hidden origin: NOTIFY, SOA polls, IXFR, AXFR, TSIG, and the disk.
+//!
+//! [`OriginSync::start`] reads every zone from disk and publishes it before anything touches the network; from then on one
+//! task (see `service`) decides, by one state machine a zone (`machine`), which origin to ask for what and when. Attempts
+//! (`attempt`) run beside it, a bounded number at a time: they talk to the origin (`client`), judge what it says
+//! (`transfer`, `tsig`), make the next copy (`copy`), bring it to disk (`store`, `journal`), and only then publish it.
+//! NOTIFYs come from lane threads through [`Notifier::handle`].
+//!
+//! Zones that are taken out of the configuration while the program runs lose their files; folders of zones that a start
+//! does not know are left alone and told of.
+
+mod attempt;
+mod client;
+mod copy;
+mod disk;
+mod entry;
+mod error;
+mod journal;
+mod lanes;
+mod load;
+mod machine;
+mod notify;
+mod serial;
+mod service;
+mod settings;
+mod status;
+mod store;
+mod timers;
+mod transfer;
+mod tsig;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use wire::Name;
+use zones::Zones;
+
+pub use client::Transport;
+pub use error::{Advice, Error, Side, TsigFault};
+pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
+pub use service::Applied;
+pub use status::{AttemptResult, Counts, OriginStatus, TransferStatus, ZoneCondition, ZoneStatus};
+
+use service::{COMMANDS_MAX, Command, Parts, Service};
+use status::Board;
+use store::Store;
+
+/// Keeps zones equal to their origins; dropping it ends that.
+#[derive(Debug)]
+pub struct OriginSync {
+    notifier: Arc<Notifier>,
+    board: Arc<Board>,
+    commands: mpsc::Sender<Command>,
+    task: JoinHandle<()>,
+}
+
+impl OriginSync {
+    /// Reads the zones of a configuration from its state folder, publishes them in `zones`, and begins to keep them equal
+    /// to their origins. It blocks while it reads; `runtime` must be multi-threaded.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for what `config`'s checks would have found; [`Error::Disk`] when the state folder cannot
+    /// be used.
+    pub fn start(
+        config: &config::Config,
+        zones: Arc<Zones>,
+        runtime: &tokio::runtime::Handle,
+    ) -> Result<OriginSync, Error> {
+        let settings = settings::resolve(config)?;
+        let store = Arc::new(Store::open(&config.node.state_dir)?);
+        for folder in store.strangers(settings.iter().map(|zone| zone.apex.as_ref())) {
+            tracing::warn!(folder = %folder.display(), "a zone that is not configured; its folder is left alone");
+        }
+        let started = Instant::now();
+        let (notifier, woken) = Notifier::new();
+        let notifier = Arc::new(notifier);
+        let board = Arc::new(Board::new(started));
+        let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let parts = Parts {
+            started,
+            zones,
+            store,
+            notifier: Arc::clone(&notifier),
+            board: Arc::clone(&board),
+            commands,
+            woken,
+        };
+        let service = Service::new(parts, settings);
+        let task = runtime.spawn(service.run());
+        Ok(OriginSync { notifier, board, commands: sender, task })
+    }
+
+    /// Where lane threads bring their NOTIFYs.
+    pub fn notifier(&self) -> Arc<Notifier> {
+        Arc::clone(&self.notifier)
+    }
+
+    /// All zones as they stand, by name.
+    pub fn status(&self) -> Vec<ZoneStatus> {
+        self.board.status()
+    }
+
+    /// Counts since the start.
+    pub fn counts(&self) -> Counts {
+        self.board.counts().clone()
+    }
+
+    /// Works by a new configuration from now on; zones that it does not change are not touched.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`]: nothing has changed then.
+    pub async fn apply(&self, config: &config::Config) -> Result<Applied, Error> {
+        let settings = settings::resolve(config)?;
+        let (answer, answered) = oneshot::channel();
+        self.command(Command::Apply(settings, answer)).await?;
+        answered.await.map_err(|_| stopped())
+    }
+
+    /// Fetches a zone whole, whatever its serial; answers whether the zone is ours.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when `zone` is not a name.
+    pub async fn retransfer(&self, zone: &str) -> Result<bool, Error> {
+        let wrong =
+            |error: wire::WireError| Error::Configuration { item: format!("zone {zone}"), why: error.to_string() };
+        let name: Name = zone.parse().map_err(wrong)?;
+        let (answer, answered) = oneshot::channel();
+        self.command(Command::Retransfer(Box::new(name), answer)).await?;
+        answered.await.map_err(|_| stopped())
+    }
+
+    /// Ends: running transfers are thrown away, disk work that has begun is finished.
+    pub async fn stop(self) {
+        let (done, finished) = oneshot::channel();
+        if self.commands.send(Command::Stop(done)).await.is_ok() {
+            let _ = finished.await;
+        }
+        let _ = self.task.await;
+    }
+
+    async fn command(&self, command: Command) -> Result<(), Error> {
+        self.commands.send(command).await.map_err(|_| stopped())
+    }
+}
+
+fn stopped() -> Error {
+    Error::Internal("origin-sync has stopped".into())
+}

@@ -1,0 +1,181 @@
+//! One attempt at one upstream: SOA, IXFR, AXFR as needed; then to disk; then published.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::spawn_blocking;
+use wire::Rtype;
+use zones::{Zone, ZoneSlot, ZoneState};
+
+use crate::client::{self, Fetched, TimeLimits, Transport};
+use crate::copy::{Copy, Next};
+use crate::error::{Advice, Error};
+use crate::machine::{self, Want};
+use crate::notify::unix_now_s;
+use crate::serial::{self, Order};
+use crate::settings::{Upstream, ZoneSettings};
+use crate::store::{Appended, Compaction, ZoneStore};
+use crate::transfer::Answer;
+
+/// All that an attempt needs; it shares nothing else with the rest of the program.
+pub(crate) struct Job {
+    pub(crate) settings: Arc<ZoneSettings>,
+    pub(crate) upstream: Upstream,
+    pub(crate) attempt: machine::Attempt,
+    pub(crate) base: Option<Arc<Zone>>,
+    pub(crate) slot: Arc<ZoneSlot>,
+    pub(crate) store: Arc<ZoneStore>,
+}
+
+/// How an attempt went.
+pub(crate) struct Report {
+    pub(crate) took: Duration,
+    /// The origin's serial, as far as the attempt got to know it.
+    pub(crate) serial: Option<u32>,
+    /// What was asked for last, and how.
+    pub(crate) question: Rtype,
+    pub(crate) transport: Transport,
+    /// What the last transfer brought.
+    pub(crate) fetched: Option<Fetched>,
+    /// Whether differences were given up for a whole transfer, and why.
+    pub(crate) fallback: Option<Error>,
+    pub(crate) outcome: Result<Outcome, Error>,
+}
+
+impl Report {
+    /// For an attempt that did not come to its end.
+    pub(crate) fn broken(error: &tokio::task::JoinError) -> Report {
+        let outcome = Err(if error.is_cancelled() { Error::Removed } else { Error::Internal(error.to_string()) });
+        Report { outcome, ..Report::new() }
+    }
+
+    fn new() -> Report {
+        Report {
+            took: Duration::ZERO,
+            serial: None,
+            question: Rtype::SOA,
+            transport: Transport::Udp,
+            fetched: None,
+            fallback: None,
+            outcome: Ok(Outcome::UpToDate),
+        }
+    }
+}
+
+/// What a successful attempt did.
+pub(crate) enum Outcome {
+    /// The origin has what we have.
+    UpToDate,
+    /// A new copy is on disk and published.
+    Updated { zone: Arc<Zone>, whole: bool, compaction: Option<Compaction> },
+}
+
+/// What the origin said.
+enum Step {
+    UpToDate,
+    /// Nothing newer than a serial lower than ours.
+    Lower(u32),
+    Next(Outcome),
+}
+
+impl Job {
+    /// Runs the attempt to its end.
+    pub(crate) async fn run(self) -> Report {
+        let started = Instant::now();
+        let mut report = Report::new();
+        report.outcome = self.work(&mut report).await;
+        report.took = started.elapsed();
+        report
+    }
+
+    async fn work(&self, report: &mut Report) -> Result<Outcome, Error> {
+        let have = self.base.as_ref().map(|zone| zone.serial());
+        let step = match (self.attempt.want, have) {
+            (Want::Whole, _) | (_, None) => self.fetch_whole(report).await?,
+            (Want::Differences, Some(have)) => self.fetch_newer(have, report).await?,
+            (Want::Check, Some(have)) => {
+                let (soa, transport) = client::query_soa(&self.upstream, &self.settings.apex).await?;
+                (report.serial, report.transport) = (Some(soa.serial), transport);
+                match serial::compare(soa.serial, have) {
+                    Order::Same => Step::UpToDate,
+                    Order::Newer => self.fetch_newer(have, report).await?,
+                    Order::Older => Step::Lower(soa.serial),
+                }
+            }
+        };
+        match step {
+            Step::UpToDate => Ok(Outcome::UpToDate),
+            Step::Next(outcome) => Ok(outcome),
+            Step::Lower(_) if self.attempt.any_serial => match self.fetch_whole(report).await? {
+                Step::Next(outcome) => Ok(outcome),
+                _ => Err(Error::NoSoa { question: Rtype::AXFR, apex: Box::new(self.settings.apex) }),
+            },
+            Step::Lower(theirs) => Err(Error::LowerSerial { ours: have.unwrap_or_default(), theirs }),
+        }
+    }
+
+    /// Differences if they are wanted and of use, else the whole zone.
+    async fn fetch_newer(&self, have: u32, report: &mut Report) -> Result<Step, Error> {
+        if !self.settings.config.ixfr {
+            return self.fetch_whole(report).await;
+        }
+        match self.fetch(Rtype::IXFR, Some(have), report).await {
+            Err(error) if error.advice(Rtype::IXFR) == Advice::FetchWhole => {
+                report.fallback = Some(error);
+                self.fetch_whole(report).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn fetch_whole(&self, report: &mut Report) -> Result<Step, Error> {
+        self.fetch(Rtype::AXFR, None, report).await
+    }
+
+    async fn fetch(&self, question: Rtype, have: Option<u32>, report: &mut Report) -> Result<Step, Error> {
+        (report.question, report.transport) = (question, Transport::Tcp);
+        let times = TimeLimits { duration_max: self.settings.duration_max(), idle_max: self.settings.idle_max() };
+        let limits = self.settings.limits();
+        let apex = &self.settings.apex;
+        let mut copy = Copy::new(*apex, question, limits);
+        let fetched = client::fetch(&self.upstream, apex, (question, have), limits, times, &mut copy).await?;
+        (report.serial, report.fetched) = (Some(fetched.serial), Some(fetched));
+        if let Answer::NothingNewer { serial } = fetched.answer {
+            return Ok(if Some(serial) == have { Step::UpToDate } else { Step::Lower(serial) });
+        }
+        // An AXFR may bring a lower serial than that of a copy which is still good.
+        if let Some(ours) = self.base.as_ref().map(|zone| zone.serial())
+            && !self.attempt.any_serial
+            && serial::compare(fetched.serial, ours) == Order::Older
+        {
+            return Ok(Step::Lower(fetched.serial));
+        }
+        let (base, slot, store) = (self.base.clone(), Arc::clone(&self.slot), Arc::clone(&self.store));
+        let work = spawn_blocking(move || keep_and_publish(copy, base, &slot, &store));
+        work.await.map_err(|error| Error::Internal(error.to_string()))?.map(Step::Next)
+    }
+}
+
+/// Makes the next copy, brings it to disk, and only then publishes it.
+fn keep_and_publish(copy: Copy, base: Option<Arc<Zone>>, slot: &ZoneSlot, store: &ZoneStore) -> Result<Outcome, Error> {
+    let now = unix_now_s();
+    let (zone, whole, compaction) = match copy.finish(base.as_ref())? {
+        Next::Whole(zone) => {
+            store.save(&zone, now)?;
+            (Arc::new(zone), true, None)
+        }
+        Next::Differences(zone, differences) => {
+            let from = base.as_ref().map_or(0, |base| base.serial());
+            let compaction = match store.append(&differences, (from, zone.serial()), now)? {
+                Appended::Done(compaction) => compaction,
+                Appended::TooLarge => {
+                    store.save(&zone, now)?;
+                    None
+                }
+            };
+            (Arc::new(zone), false, compaction)
+        }
+    };
+    slot.publish(ZoneState::Serving(Arc::clone(&zone)));
+    Ok(Outcome::Updated { zone, whole, compaction })
+}

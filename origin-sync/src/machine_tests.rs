@@ -1,0 +1,222 @@
+//! The zone machine, event by event.
+
+use super::*;
+
+const SOA: SoaTimers = SoaTimers { serial: 10, refresh_s: 3600, retry_s: 600, expire_s: 86_400 };
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn settings(upstreams: usize) -> Settings {
+    let clamps = Clamps {
+        refresh: (s(1), s(100_000)),
+        retry: (s(1), s(100_000)),
+        expire: (s(1), s(1_000_000)),
+        jitter_percent: 0,
+    };
+    Settings { clamps, upstreams, ixfr: true }
+}
+
+fn at(now: Duration) -> Context<'static> {
+    Context { now, random: 0, avoid: &|_| false }
+}
+
+fn notice(serial: u32) -> Event {
+    Event::Notify(Notice { serial: Some(serial), upstream: Some(0) })
+}
+
+fn want(actions: Actions) -> Option<(usize, Want)> {
+    actions.attempt.map(|attempt| (attempt.upstream, attempt.want))
+}
+
+/// A machine that serves [`SOA`] since time 0 and is idle.
+fn serving(upstreams: usize) -> Machine {
+    let mut machine = Machine::new(settings(upstreams));
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(0)))), Some((0, Want::Whole)));
+    let actions = machine.handle(Event::Ended(Ended::Updated(SOA)), &at(s(0)));
+    assert_eq!(actions, Actions { attempt: None, publish: Some(Publish::Serving) });
+    machine
+}
+
+#[test]
+fn a_zone_without_data_is_fetched_whole_and_retried_with_back_off() {
+    let mut machine = Machine::new(settings(1));
+    assert_eq!(machine.due(), Some(s(0)));
+    let mut now = s(0);
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let attempt = machine.handle(Event::Clock, &at(now)).attempt.unwrap();
+        assert_eq!((attempt.want, attempt.any_serial), (Want::Whole, true));
+        assert_eq!(machine.due(), None);
+        assert_eq!(machine.handle(Event::Ended(Ended::FailedThere), &at(now)), Actions::default());
+        let due = machine.due().unwrap();
+        waits.push((due - now).as_millis());
+        now = due;
+    }
+    assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]);
+}
+
+#[test]
+fn refresh_checks_then_expiry_counts_from_the_last_contact() {
+    let mut machine = serving(1);
+    assert_eq!(machine.due(), Some(s(3600)));
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(3600)))), Some((0, Want::Check)));
+    assert_eq!(machine.handle(Event::Ended(Ended::UpToDate), &at(s(3601))), Actions::default());
+    assert_eq!((machine.next_attempt(), machine.expires()), (Some(s(7201)), Some(s(3601 + 86_400))));
+}
+
+#[test]
+fn expires_and_comes_back_with_any_serial() {
+    let mut machine = serving(1);
+    machine.handle(Event::Clock, &at(s(3600)));
+    machine.handle(Event::Ended(Ended::FailedThere), &at(s(3601)));
+    let actions = machine.handle(Event::Clock, &at(s(86_400)));
+    assert_eq!(actions.publish, Some(Publish::Expired));
+    let attempt = actions.attempt.unwrap();
+    assert_eq!((attempt.want, attempt.any_serial), (Want::Check, true));
+    let lower = SoaTimers { serial: 3, ..SOA };
+    let actions = machine.handle(Event::Ended(Ended::Updated(lower)), &at(s(86_401)));
+    assert_eq!(actions.publish, Some(Publish::Serving));
+    assert_eq!(machine.soa(), Some(lower));
+}
+
+#[test]
+fn an_expired_zone_that_the_origin_confirms_is_served_again() {
+    let mut machine = Machine::new(settings(1));
+    let actions = machine.handle(Event::Loaded { soa: SOA, age: s(86_400) }, &at(s(5)));
+    assert_eq!(actions.publish, Some(Publish::Expired));
+    assert!(machine.handle(Event::Clock, &at(s(5))).attempt.unwrap().any_serial);
+    let actions = machine.handle(Event::Ended(Ended::UpToDate), &at(s(6)));
+    assert_eq!((actions.publish, machine.expires()), (Some(Publish::Serving), Some(s(6 + 86_400))));
+}
+
+#[test]
+fn a_copy_from_disk_is_served_and_checked_at_once() {
+    let mut machine = Machine::new(settings(1));
+    let actions = machine.handle(Event::Loaded { soa: SOA, age: s(86_300) }, &at(s(0)));
+    assert_eq!(actions.publish, Some(Publish::Serving));
+    assert_eq!((machine.due(), machine.expires()), (Some(s(0)), Some(s(100))));
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(0)))), Some((0, Want::Check)));
+}
+
+#[test]
+fn notify_goes_straight_to_the_differences() {
+    let mut machine = serving(2);
+    let actions = machine.handle(Event::Notify(Notice { serial: Some(11), upstream: Some(1) }), &at(s(1)));
+    assert_eq!(
+        actions.attempt,
+        Some(Attempt { upstream: 1, want: Want::Differences, any_serial: false, urgent: true })
+    );
+}
+
+#[test]
+fn notify_of_a_known_serial_does_nothing() {
+    let mut machine = serving(1);
+    for serial in [10, 9, 10 + 0x8000_0000] {
+        assert_eq!(machine.handle(notice(serial), &at(s(1))), Actions::default());
+    }
+    assert_eq!(machine.due(), Some(s(3600)));
+}
+
+#[test]
+fn notify_during_a_transfer_makes_another_check_after_it() {
+    let mut machine = serving(1);
+    machine.handle(notice(11), &at(s(1)));
+    assert_eq!(machine.handle(notice(12), &at(s(1))), Actions::default());
+    assert_eq!(machine.handle(notice(13), &at(s(1))), Actions::default());
+    let updated = |serial| Event::Ended(Ended::Updated(SoaTimers { serial, ..SOA }));
+    assert_eq!(want(machine.handle(updated(11), &at(s(2)))), Some((0, Want::Differences)));
+    assert_eq!(machine.handle(notice(13), &at(s(2))), Actions::default());
+    // The transfer brought what the second NOTIFY spoke of.
+    assert_eq!(machine.handle(updated(13), &at(s(3))), Actions::default());
+    assert_eq!(machine.next_attempt(), Some(s(3 + 3600)));
+}
+
+#[test]
+fn a_failed_transfer_that_notify_asked_for_is_retried_soon() {
+    let mut machine = serving(1);
+    machine.handle(notice(11), &at(s(1)));
+    assert_eq!(machine.handle(Event::Ended(Ended::FailedThere), &at(s(2))), Actions::default());
+    assert_eq!(machine.due(), Some(s(2) + ms(500)));
+}
+
+#[test]
+fn each_upstream_is_tried_once_a_round_and_the_good_one_is_kept() {
+    let mut machine = serving(3);
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(3600)))), Some((0, Want::Check)));
+    assert_eq!(want(machine.handle(Event::Ended(Ended::FailedThere), &at(s(3601)))), Some((1, Want::Check)));
+    assert_eq!(want(machine.handle(Event::Ended(Ended::FailedThere), &at(s(3602)))), Some((2, Want::Check)));
+    assert_eq!(machine.handle(Event::Ended(Ended::UpToDate), &at(s(3603))), Actions::default());
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(8000)))), Some((2, Want::Check)));
+    for _ in 0..2 {
+        assert!(machine.handle(Event::Ended(Ended::FailedThere), &at(s(8000))).attempt.is_some());
+    }
+    assert_eq!(machine.handle(Event::Ended(Ended::FailedThere), &at(s(8000))), Actions::default());
+    assert_eq!(machine.due(), Some(s(8000) + ms(500)));
+}
+
+#[test]
+fn an_upstream_that_is_known_to_be_down_is_not_asked_first() {
+    let mut machine = serving(2);
+    let context = Context { now: s(3600), random: 0, avoid: &|upstream| upstream == 0 };
+    assert_eq!(want(machine.handle(Event::Clock, &context)), Some((1, Want::Check)));
+}
+
+#[test]
+fn a_full_disk_does_not_blame_the_upstream() {
+    let mut machine = serving(2);
+    machine.handle(notice(11), &at(s(1)));
+    assert_eq!(machine.handle(Event::Ended(Ended::FailedHere), &at(s(2))), Actions::default());
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(3)))), Some((0, Want::Check)));
+}
+
+#[test]
+fn a_flood_of_notifies_without_news_is_slowed_down() {
+    let mut machine = serving(1);
+    let mut now = s(1);
+    let mut rounds = 0;
+    while now < s(61) {
+        let mut actions = machine.handle(notice(999), &at(now));
+        if actions.attempt.is_none() {
+            actions = machine.handle(Event::Clock, &at(now));
+        }
+        if actions.attempt.is_some() {
+            rounds += 1;
+            machine.handle(Event::Ended(Ended::UpToDate), &at(now));
+        }
+        now += ms(10);
+    }
+    assert!((10..=20).contains(&rounds), "{rounds} rounds in a minute");
+    // A real change ends the suspicion.
+    now = machine.due().unwrap();
+    machine.handle(notice(1000), &at(now));
+    machine.handle(Event::Clock, &at(now));
+    machine.handle(Event::Ended(Ended::Updated(SoaTimers { serial: 1000, ..SOA })), &at(now));
+    assert!(machine.handle(notice(1001), &at(now + s(1))).attempt.is_some());
+}
+
+#[test]
+fn retransfer_is_whole_and_waits_for_a_running_attempt() {
+    let mut machine = serving(1);
+    let attempt = machine.handle(Event::Retransfer, &at(s(1))).attempt.unwrap();
+    assert_eq!((attempt.want, attempt.any_serial, attempt.urgent), (Want::Whole, true, true));
+    machine.handle(Event::Ended(Ended::Updated(SOA)), &at(s(2)));
+    machine.handle(notice(11), &at(s(3)));
+    assert_eq!(machine.handle(Event::Retransfer, &at(s(3))), Actions::default());
+    let actions = machine.handle(Event::Ended(Ended::UpToDate), &at(s(4)));
+    assert_eq!(want(actions), Some((0, Want::Whole)));
+}
+
+#[test]
+fn a_new_configuration_is_tried_at_once() {
+    let mut machine = serving(1);
+    assert_eq!(want(machine.handle(Event::Configure(settings(2)), &at(s(1)))), Some((0, Want::Check)));
+    assert_eq!(machine.handle(Event::Configure(settings(3)), &at(s(1))), Actions::default());
+    let actions = machine.handle(Event::Ended(Ended::UpToDate), &at(s(2)));
+    assert_eq!(actions.attempt.unwrap().upstream, 0);
+}

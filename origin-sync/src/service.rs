@@ -1,0 +1,442 @@
+//! The task that owns all zones: it takes events, asks each zone's machine, and starts attempts.
+//!
+//! ```text
+//!   lane threads ─ NOTIFY ─▶ mailboxes + queue of ids ─┐
+//!   Handle ─────── commands (bounded) ─────────────────┤
+//!   timers (binary heap) ──────────────────────────────┼─▶ service ─▶ machine of the zone ─▶ lanes ─▶ attempt tasks
+//!   attempt tasks ─ reports (bounded) ─────────────────┘      │
+//!                                                             └─▶ board (status, counters)
+//! ```
+//!
+//! An attempt task publishes a new copy itself, as soon as it is on disk; the service learns of it afterwards.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep_until;
+use wire::Name;
+use zones::{ZoneSlot, Zones};
+
+use crate::attempt::{Outcome, Report};
+use crate::client::random_u64;
+use crate::entry::Entry;
+use crate::error::{Error, Side};
+use crate::lanes::{ATTEMPTS_MAX, Lanes};
+use crate::load::load_all;
+use crate::machine::{Actions, Context, Event, Notice};
+use crate::notify::{Notifier, unix_now_s};
+use crate::settings::ZoneSettings;
+use crate::status::Board;
+use crate::store::Store;
+
+/// Commands that may wait.
+pub(crate) const COMMANDS_MAX: usize = 16;
+/// NOTIFYs taken from the queue at once.
+const WAKES_AT_ONCE: usize = 256;
+/// The service looks around at least this often.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+/// Compactions that run at one time.
+const COMPACTIONS_MAX: usize = 1;
+
+/// What the handle asks of the service.
+pub(crate) enum Command {
+    /// Work by a new configuration.
+    Apply(Vec<Arc<ZoneSettings>>, oneshot::Sender<Applied>),
+    /// Fetch a zone whole; answers whether it is ours.
+    Retransfer(Box<Name>, oneshot::Sender<bool>),
+    /// End.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What a new configuration changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Zones that are new.
+    pub added: usize,
+    /// Zones that are no longer configured; their files are gone.
+    pub removed: usize,
+    /// Zones that are configured differently.
+    pub changed: usize,
+}
+
+/// The state that the task owns.
+pub(crate) struct Service {
+    pub(crate) started: Instant,
+    pub(crate) zones: Arc<Zones>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) notifier: Arc<Notifier>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) woken: mpsc::Receiver<u64>,
+    entries: HashMap<u64, Entry>,
+    names: HashMap<Name, u64>,
+    next_id: u64,
+    timers: BinaryHeap<Reverse<(Duration, u64)>>,
+    lanes: Lanes,
+    reports: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
+    background: JoinSet<()>,
+    compactions: Arc<Semaphore>,
+}
+
+/// The zone and the address of an attempt, and how it went.
+type Ended = (u64, SocketAddr, Report);
+
+/// What a service is made of.
+pub(crate) struct Parts {
+    pub(crate) started: Instant,
+    pub(crate) zones: Arc<Zones>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) notifier: Arc<Notifier>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) woken: mpsc::Receiver<u64>,
+}
+
+impl Service {
+    /// A service with these zones, read from disk and published.
+    pub(crate) fn new(parts: Parts, settings: Vec<Arc<ZoneSettings>>) -> Service {
+        let Parts { started, zones, store, notifier, board, commands, woken } = parts;
+        let mut service = Service {
+            started,
+            zones,
+            store,
+            notifier,
+            board,
+            commands,
+            woken,
+            entries: HashMap::new(),
+            names: HashMap::new(),
+            next_id: 0,
+            timers: BinaryHeap::new(),
+            lanes: Lanes::default(),
+            reports: mpsc::channel(ATTEMPTS_MAX),
+            background: JoinSet::new(),
+            compactions: Arc::new(Semaphore::new(COMPACTIONS_MAX)),
+        };
+        service.add(settings);
+        service
+    }
+
+    /// Runs until it is told to stop, or its handle is gone.
+    pub(crate) async fn run(mut self) {
+        let mut wakes = Vec::with_capacity(WAKES_AT_ONCE);
+        let stopped = loop {
+            self.start_attempts();
+            let due = Instant::now() + self.wait();
+            tokio::select! {
+                biased;
+                command = self.commands.recv() => match command {
+                    None => break None,
+                    Some(Command::Stop(done)) => break Some(done),
+                    Some(Command::Retransfer(zone, answer)) => {
+                        let _ = answer.send(self.retransfer(&zone));
+                    }
+                    Some(Command::Apply(settings, answer)) => {
+                        let applied = self.apply(settings).await;
+                        let _ = answer.send(applied);
+                    }
+                },
+                Some((zone, address, report)) = self.reports.1.recv() => self.ended(zone, address, report),
+                _ = self.woken.recv_many(&mut wakes, WAKES_AT_ONCE) => self.take_notices(&mut wakes),
+                () = sleep_until(due.into()) => {}
+                Some(_) = self.background.join_next(), if !self.background.is_empty() => {}
+            }
+            self.run_timers();
+        };
+        self.shut_down().await;
+        if let Some(done) = stopped {
+            let _ = done.send(());
+        }
+    }
+
+    async fn shut_down(&mut self) {
+        for entry in self.entries.values() {
+            if let Some(running) = &entry.running {
+                running.abort();
+            }
+        }
+        // Disk work that has begun is finished; a kill here would do no harm either.
+        while self.background.join_next().await.is_some() {}
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// The time until a timer is due.
+    fn wait(&self) -> Duration {
+        let due = self.timers.peek().map_or(IDLE_MAX, |Reverse((due, _))| due.saturating_sub(self.now()));
+        due.min(IDLE_MAX)
+    }
+
+    fn run_timers(&mut self) {
+        if self.notifier.take_overflow() {
+            let mut all: Vec<u64> = self.entries.keys().copied().collect();
+            self.take_notices(&mut all);
+        }
+        let now = self.now();
+        while let Some(&Reverse((due, zone))) = self.timers.peek()
+            && due <= now
+        {
+            self.timers.pop();
+            if self.entries.get(&zone).is_some_and(|entry| entry.timer == Some(due)) {
+                self.event(zone, Event::Clock);
+            }
+        }
+    }
+
+    fn take_notices(&mut self, woken: &mut Vec<u64>) {
+        for zone in woken.drain(..) {
+            let notice = self.entries.get(&zone).and_then(|entry| entry.mailbox.take());
+            if let Some(notice) = notice {
+                self.notified(zone, notice);
+            }
+        }
+    }
+
+    fn notified(&mut self, zone: u64, notice: Notice) {
+        if let Some(entry) = self.entries.get(&zone) {
+            tracing::debug!(zone = %entry.settings.config.name, serial = notice.serial, "NOTIFY");
+        }
+        self.event(zone, Event::Notify(notice));
+    }
+
+    /// Gives an event to a zone's machine, and does what it says.
+    fn event(&mut self, zone: u64, event: Event) {
+        let now = self.now();
+        let random = random_u64().unwrap_or(zone);
+        let Some(entry) = self.entries.get_mut(&zone) else {
+            return;
+        };
+        let (lanes, upstreams) = (&self.lanes, Arc::clone(&entry.settings));
+        let avoid = |upstream: usize| upstreams.upstreams.get(upstream).is_some_and(|u| lanes.avoids(u.address, now));
+        let Actions { attempt, publish } = entry.machine.handle(event, &Context { now, random, avoid: &avoid });
+        if let Some(publish) = publish {
+            tracing::info!(zone = %entry.settings.config.name, state = ?publish, "zone");
+            entry.publish(publish);
+        }
+        if let Some(attempt) = attempt
+            && let Some(upstream) = entry.settings.upstreams.get(attempt.upstream)
+        {
+            entry.attempt = Some((attempt, upstream.address));
+            self.lanes.queue(upstream.address, zone, attempt.urgent);
+        }
+        entry.timer = entry.machine.due();
+        if let Some(due) = entry.timer {
+            self.timers.push(Reverse((due, zone)));
+        }
+        entry.refresh_record();
+        let mut records = self.board.zones();
+        match records.get_mut(&entry.settings.config.name) {
+            Some(record) => record.clone_from(&entry.record),
+            None => {
+                records.insert(entry.settings.config.name.clone(), entry.record.clone());
+            }
+        }
+    }
+
+    fn start_attempts(&mut self) {
+        for zone in self.lanes.start() {
+            let Some(entry) = self.entries.get_mut(&zone) else {
+                continue;
+            };
+            let (Some(job), Some((attempt, address))) = (entry.job(), entry.attempt) else {
+                continue;
+            };
+            tracing::debug!(zone = %entry.settings.config.name, %address, want = ?attempt.want, "attempt");
+            let reports = self.reports.0.clone();
+            let work = tokio::spawn(job.run());
+            entry.running = Some(work.abort_handle());
+            tokio::spawn(async move {
+                let report = work.await.unwrap_or_else(|error| Report::broken(&error));
+                let _ = reports.send((zone, address, report)).await;
+            });
+        }
+        self.board.counts().attempts_running = self.lanes.running() as u64;
+    }
+
+    fn ended(&mut self, zone: u64, address: SocketAddr, mut report: Report) {
+        let now = self.now();
+        self.lanes.ended(address);
+        let reached = !report.outcome.as_ref().is_err_and(|error| error.side() == Side::Network);
+        self.lanes.note(address, reached, now);
+        self.count(&report);
+        let Some(entry) = self.entries.get_mut(&zone) else {
+            return;
+        };
+        log(&entry.settings.config.name, address, &report);
+        let event = entry.ended(&report, address, now);
+        let (store, copy) = (Arc::clone(&entry.store), entry.zone.clone());
+        match &mut report.outcome {
+            Ok(Outcome::Updated { compaction, .. }) => {
+                if let (Some(compaction), Some(copy)) = (compaction.take(), copy) {
+                    let permits = Arc::clone(&self.compactions);
+                    self.background.spawn(async move {
+                        let _permit = permits.acquire_owned().await;
+                        let work = spawn_blocking(move || store.compact(&compaction, &copy, unix_now_s()));
+                        log_disk(work.await);
+                    });
+                }
+            }
+            Ok(Outcome::UpToDate) => {
+                if let Some(serial) = entry.wants_note(now) {
+                    self.background.spawn(async move {
+                        log_disk(spawn_blocking(move || store.note_refreshed(serial, unix_now_s())).await);
+                    });
+                }
+            }
+            Err(_) => {}
+        }
+        self.event(zone, event);
+    }
+
+    fn count(&self, report: &Report) {
+        let mut counts = self.board.counts();
+        match &report.outcome {
+            Ok(Outcome::UpToDate) => counts.up_to_date_total += 1,
+            Ok(Outcome::Updated { whole, .. }) => {
+                if *whole {
+                    counts.axfr_total += 1
+                } else {
+                    counts.ixfr_total += 1
+                }
+                counts.transfer_bytes_total += report.fetched.map_or(0, |fetched| fetched.bytes);
+                counts.transfer_records_total += report.fetched.map_or(0, |fetched| fetched.records);
+            }
+            Err(error) => *counts.failures_total.entry(error.label()).or_default() += 1,
+        }
+        counts.fallback_total += u64::from(report.fallback.is_some());
+    }
+
+    fn retransfer(&mut self, zone: &Name) -> bool {
+        let Some(&id) = self.names.get(zone) else {
+            return false;
+        };
+        self.event(id, Event::Retransfer);
+        true
+    }
+
+    async fn apply(&mut self, settings: Vec<Arc<ZoneSettings>>) -> Applied {
+        let mut wanted: HashMap<Name, Arc<ZoneSettings>> = HashMap::new();
+        for zone in settings {
+            wanted.insert(zone.apex, zone);
+        }
+        let mut applied = Applied::default();
+        let gone: Vec<u64> =
+            self.names.iter().filter(|(name, _)| !wanted.contains_key(*name)).map(|(_, &id)| id).collect();
+        applied.removed = gone.len();
+        self.remove(gone).await;
+        let mut added = Vec::new();
+        for (name, zone) in wanted {
+            match self.names.get(&name).copied() {
+                None => added.push(zone),
+                Some(id) => applied.changed += usize::from(self.change(id, zone)),
+            }
+        }
+        applied.added = added.len();
+        if !added.is_empty() {
+            // Reading them may take a while; nothing else is due that could not wait for it.
+            tokio::task::block_in_place(|| self.add(added));
+        }
+        self.publish_targets();
+        applied
+    }
+
+    fn change(&mut self, id: u64, settings: Arc<ZoneSettings>) -> bool {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| *entry.settings != *settings) else {
+            return false;
+        };
+        // An attempt that waits is of the old configuration, and its upstream may be gone.
+        let waiting = entry.attempt.filter(|_| entry.running.is_none());
+        let event = entry.configure(settings);
+        if let Some((_, address)) = waiting {
+            entry.attempt = None;
+            self.lanes.forget(address, id);
+            self.event(id, Event::Withdrawn);
+        }
+        self.event(id, event);
+        true
+    }
+
+    /// Adds zones: reads them from disk, publishes them, and makes their first attempts due.
+    fn add(&mut self, settings: Vec<Arc<ZoneSettings>>) {
+        let slots: Vec<_> = settings.iter().map(|zone| Arc::new(ZoneSlot::new(zone.apex))).collect();
+        self.swap_table(&settings.iter().map(|zone| zone.apex).collect(), &slots);
+        let entries = settings.into_iter().zip(slots).map(|(zone, slot)| {
+            let store = Arc::new(self.store.zone(zone.apex.as_ref()));
+            Entry::new(zone, slot, store)
+        });
+        for (entry, event) in load_all(entries.collect(), self.now()) {
+            let id = self.next_id;
+            self.next_id += 1;
+            self.names.insert(entry.settings.apex, id);
+            self.entries.insert(id, entry);
+            self.event(id, event.unwrap_or(Event::Clock));
+        }
+        self.publish_targets();
+    }
+
+    /// Takes zones out of the published table and puts slots in, in one swap.
+    fn swap_table(&self, out: &HashSet<Name>, slots: &[Arc<ZoneSlot>]) {
+        let old = self.zones.load();
+        let others = old.slots().iter().filter(|slot| !out.contains(&slot.apex().to_owned()));
+        self.zones.replace(others.chain(slots).cloned().collect());
+    }
+
+    async fn remove(&mut self, gone: Vec<u64>) {
+        let (mut stores, mut names) = (Vec::new(), HashSet::new());
+        for id in gone {
+            let Some(entry) = self.entries.remove(&id) else {
+                continue;
+            };
+            tracing::info!(zone = %entry.settings.config.name, "no longer configured; its files are removed");
+            self.names.remove(&entry.settings.apex);
+            names.insert(entry.settings.apex);
+            self.board.zones().remove(&entry.settings.config.name);
+            match (entry.running, entry.attempt) {
+                (Some(running), _) => running.abort(),
+                (None, Some((_, address))) => self.lanes.forget(address, id),
+                (None, None) => {}
+            }
+            stores.push(entry.store);
+        }
+        self.swap_table(&names, &[]);
+        self.publish_targets();
+        let work = spawn_blocking(move || stores.iter().map(|store| store.remove()).fold(Ok(()), Result::and));
+        log_disk(work.await);
+    }
+
+    fn publish_targets(&self) {
+        let target = |(&id, entry): (&u64, &Entry)| (entry.settings.apex, Arc::new(entry.target(id)));
+        self.notifier.set_table(self.entries.iter().map(target).collect());
+    }
+}
+
+fn log(zone: &str, address: SocketAddr, report: &Report) {
+    let took_ms = report.took.as_secs_f64() * 1000.0;
+    if let Some(why) = &report.fallback {
+        tracing::warn!(%zone, %address, %why, "differences were of no use; fetched the whole zone");
+    }
+    match &report.outcome {
+        Ok(Outcome::UpToDate) => tracing::debug!(%zone, %address, "up to date"),
+        Ok(Outcome::Updated { zone: copy, .. }) => {
+            let (bytes, records) = report.fetched.map_or((0, 0), |fetched| (fetched.bytes, fetched.records));
+            let (serial, question) = (copy.serial(), report.question);
+            tracing::info!(%zone, %address, serial, %question, bytes, records, took_ms, "transferred");
+        }
+        Err(error) => tracing::warn!(%zone, %address, %error, side = ?error.side(), took_ms, "attempt failed"),
+    }
+}
+
+fn log_disk(outcome: Result<Result<(), Error>, tokio::task::JoinError>) {
+    match outcome {
+        Ok(Ok(()) | Err(Error::Removed)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "state folder"),
+        Err(error) => tracing::warn!(%error, "state folder"),
+    }
+}

@@ -1,0 +1,143 @@
+//! What the configuration says about zones and their origins, in the form that the work needs.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::Name;
+
+use crate::error::Error;
+use crate::machine;
+use crate::timers::Clamps;
+use crate::transfer::Limits;
+use crate::tsig::Key;
+
+/// An origin with its key. Two are equal when the configuration says the same of both.
+#[derive(Debug)]
+pub(crate) struct OriginSettings {
+    /// As configured.
+    pub config: config::Origin,
+    /// The key that signs what is sent to it.
+    pub key: Option<Key>,
+    key_config: Option<config::Key>,
+}
+
+impl PartialEq for OriginSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config && self.key_config == other.key_config
+    }
+}
+
+/// One address of one origin of a zone.
+#[derive(Clone, Debug)]
+pub(crate) struct Upstream {
+    /// The origin.
+    pub origin: Arc<OriginSettings>,
+    /// The address.
+    pub address: SocketAddr,
+}
+
+impl Upstream {
+    /// The address that requests leave from, when one is configured.
+    pub(crate) fn source(&self) -> Option<SocketAddr> {
+        let source = if self.address.is_ipv4() { self.origin.config.source_v4 } else { self.origin.config.source_v6 };
+        source.map(|source| SocketAddr::new(source, 0))
+    }
+}
+
+/// One zone. Two are equal when the configuration says the same of both.
+#[derive(Clone, Debug)]
+pub(crate) struct ZoneSettings {
+    /// The zone's apex, in lower case.
+    pub apex: Name,
+    /// As configured.
+    pub config: config::Zone,
+    /// Its origins in the configured order.
+    pub origins: Vec<Arc<OriginSettings>>,
+    /// Every address of every origin.
+    pub upstreams: Vec<Upstream>,
+}
+
+impl PartialEq for ZoneSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.config == other.config && self.origins == other.origins
+    }
+}
+
+impl ZoneSettings {
+    /// What the zone's state machine has to know.
+    pub(crate) fn machine(&self) -> machine::Settings {
+        let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+        let timers = &self.config.timers;
+        let clamps = Clamps {
+            refresh: (seconds(timers.refresh_s_min), seconds(timers.refresh_s_max)),
+            retry: (seconds(timers.retry_s_min), seconds(timers.retry_s_max)),
+            expire: (seconds(timers.expire_s_min), seconds(timers.expire_s_max)),
+            jitter_percent: timers.jitter_percent,
+        };
+        machine::Settings { clamps, upstreams: self.upstreams.len(), ixfr: self.config.ixfr }
+    }
+
+    /// Bounds on what an origin may send.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { records_max: self.config.transfer.records_max, bytes_max: self.config.transfer.bytes_max }
+    }
+
+    /// The longest that a transfer may take.
+    pub(crate) fn duration_max(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.transfer.duration_s_max))
+    }
+
+    /// The longest silence within a transfer.
+    pub(crate) fn idle_max(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.transfer.idle_s_max))
+    }
+}
+
+/// Resolves the zones of a configuration with their origins and keys.
+///
+/// # Errors
+/// [`Error::Configuration`] for a zone without an address to ask, or a name that does not resolve; a configuration that
+/// came through `config`'s checks has none of these.
+pub(crate) fn resolve(config: &config::Config) -> Result<Vec<Arc<ZoneSettings>>, Error> {
+    let mut origins = HashMap::new();
+    for (name, origin) in &config.origins {
+        origins.insert(name.as_str(), Arc::new(resolve_origin(config, origin)?));
+    }
+    config.zones.iter().map(|zone| resolve_zone(zone, &origins).map(Arc::new)).collect()
+}
+
+fn resolve_origin(config: &config::Config, origin: &config::Origin) -> Result<OriginSettings, Error> {
+    let wrong = |why: String| Error::Configuration { item: format!("origin {}", origin.name), why };
+    let key_config = match &origin.key {
+        None => None,
+        Some(name) => Some(config.keys.get(name).ok_or_else(|| wrong(format!("there is no key {name}")))?),
+    };
+    if origin.addresses.is_empty() {
+        return Err(wrong("it has no address".into()));
+    }
+    Ok(OriginSettings {
+        config: origin.clone(),
+        key: key_config.map(Key::new).transpose()?,
+        key_config: key_config.cloned(),
+    })
+}
+
+fn resolve_zone(zone: &config::Zone, origins: &HashMap<&str, Arc<OriginSettings>>) -> Result<ZoneSettings, Error> {
+    let wrong = |why: String| Error::Configuration { item: format!("zone {}", zone.name), why };
+    let apex: Name = zone.name.parse().map_err(|error| wrong(format!("{error}")))?;
+    let found: Result<Vec<_>, _> = zone
+        .origins
+        .iter()
+        .map(|name| origins.get(name.as_str()).cloned().ok_or_else(|| wrong(format!("there is no origin {name}"))))
+        .collect();
+    let found = found?;
+    let address = |origin: &Arc<OriginSettings>, &address| Upstream { origin: Arc::clone(origin), address };
+    let upstreams: Vec<_> =
+        found.iter().flat_map(|origin| origin.config.addresses.iter().map(move |a| address(origin, a))).collect();
+    if upstreams.is_empty() {
+        return Err(wrong("it has no origin".into()));
+    }
+    Ok(ZoneSettings { apex: apex.to_ascii_lowercase(), config: zone.clone(), origins: found, upstreams })
+}
