@@ -1,3 +1,36 @@
-//! The daemon: command line, roles, wiring, control socket, privileges.
+//! The `parapet` binary: command line, starting roles, wiring, control socket, privileges. It decides nothing about DNS.
 
-fn main() {}
+mod check;
+mod cli;
+mod control;
+mod daemon;
+mod failure;
+mod logging;
+mod metrics;
+mod node_view;
+mod privileges;
+mod reload;
+mod services;
+mod show;
+mod source;
+mod state_folder;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(arguments) => daemon::run(arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Status(arguments) => show::status(&arguments),
+        Command::Zones(arguments) => show::zones(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

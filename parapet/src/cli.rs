@@ -1,0 +1,225 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use config::ShortForm;
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  One edge before one origin, without a file:
+    parapet run --origin 192.0.2.53 --zone example.com --listen 127.0.0.1:5300 --state ./state
+  Look at it:
+    parapet zones --state ./state
+    dig @127.0.0.1 -p 5300 example.com SOA
+  A machine of a network that one file describes:
+    parapet check network.toml
+    parapet run --config network.toml --node ams-1
+
+Exit codes: 0 done, 1 could not be done, 2 wrong configuration or usage.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  With a file:
+    parapet run --config /etc/parapet/network.toml --node ams-1
+  Without a file: two origins, two zones, transfers signed with a key
+    tsig-keygen transfer > transfer.key
+    parapet run --origin 192.0.2.53 --origin '[2001:db8::53]:5353' \\
+        --tsig-key transfer.key --zone example.com --zone example.net \\
+        --listen 0.0.0.0:53 --listen '[::]:53' --state /var/lib/parapet
+
+At the origin (BIND), let the edge transfer the zone and notify it of changes:
+    include \"transfer.key\";
+    zone \"example.com\" {
+        type primary; file \"example.com.db\";
+        allow-transfer { key transfer; }; also-notify { 192.0.2.1; };
+    };
+
+Signals: SIGHUP reads the file again, and so does a change of the file;
+SIGTERM and SIGINT stop gracefully, a second one at once.
+Log level: the environment variable PARAPET_LOG, such as `debug` or `origin_sync=debug,info`.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+    parapet check network.toml
+    parapet check network.toml --node ams-1 --json
+
+Everything that is wrong is printed at once, one line each:
+    FILE:LINE:COLUMN: error: ITEM: found …; expected …
+Exit codes: 0 the file is good, 2 it is not.";
+
+const SHOW_EXAMPLES: &str = "\
+The running node is found by its control socket: --control PATH, or --state DIR for
+DIR/control.sock, or --config FILE with --node NAME.
+Without any of them: /var/lib/parapet/control.sock.";
+
+/// An edge DNS network in one binary: your name servers stay hidden, the edges answer for them.
+#[derive(Debug, Parser)]
+#[command(name = "parapet", version, after_long_help = TOP_EXAMPLES, after_help = "More: parapet --help, parapet COMMAND --help")]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a node: every role that the file gives it, or one edge described by the command line.
+    Run(RunArguments),
+    /// Check a network file and say everything that is wrong with it.
+    Check(CheckArguments),
+    /// Ask a running node how it is.
+    Status(ShowArguments),
+    /// Ask a running node for its zones: serial, age, last attempt and last error for each origin.
+    Zones(ZonesArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = RUN_EXAMPLES)]
+#[command(group = ArgGroup::new("form").required(true).args(["config", "origin"]))]
+pub(crate) struct RunArguments {
+    /// The network file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["origin", "zone", "listen", "state", "tsig_key", "control", "metrics", "user", "workers", "log"])]
+    pub(crate) config: Option<PathBuf>,
+
+    /// This machine's name in the network file; may be left out if the file has only one. In the short form: any name
+    /// [default: edge].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+
+    /// Short form: an origin, the hidden primary; may be repeated.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = config::parse_address, requires_all = ["zone", "listen", "state"])]
+    origin: Vec<SocketAddr>,
+
+    /// Short form: a zone to answer for; may be repeated.
+    #[arg(long, value_name = "NAME", value_parser = parse_zone)]
+    zone: Vec<String>,
+
+    /// Short form: an address to answer at, over UDP and TCP; may be repeated.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = config::parse_listen_address)]
+    listen: Vec<SocketAddr>,
+
+    /// Short form: the folder that keeps the zones across restarts.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+
+    /// Short form: the key that signs requests to the origins, in the format of BIND's tsig-keygen.
+    #[arg(long, value_name = "FILE")]
+    tsig_key: Option<PathBuf>,
+
+    /// Short form: the control socket [default: control.sock in the state folder].
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+
+    /// Short form: where to serve Prometheus metrics, at /metrics.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = config::parse_listen_address)]
+    metrics: Option<SocketAddr>,
+
+    /// How datagrams are received and sent.
+    #[arg(long, value_enum, default_value_t = LanesArgument::Sockets)]
+    lanes: LanesArgument,
+
+    /// Short form: the user to become once the sockets are bound.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// Short form: threads that answer over UDP; 0 means one per core.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    workers: usize,
+
+    /// Short form: the form of the log on standard error.
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = LogArgument::Text)]
+    log: LogArgument,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LanesArgument {
+    /// UDP sockets, one per worker and address.
+    Sockets,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogArgument {
+    /// A line for people.
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArguments {
+    /// The network file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Also check that the file has this node.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = SHOW_EXAMPLES)]
+pub(crate) struct ShowArguments {
+    /// The node's control socket.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["state", "config"])]
+    pub(crate) control: Option<PathBuf>,
+
+    /// The node's state folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) state: Option<PathBuf>,
+
+    /// The network file that the node runs with.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The node's name in that file; may be left out if it has only one.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub(crate) node: Option<String>,
+
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ZonesArguments {
+    /// Only these zones.
+    #[arg(value_name = "ZONE", value_parser = parse_zone)]
+    pub(crate) zones: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) show: ShowArguments,
+}
+
+fn parse_zone(text: &str) -> Result<String, String> {
+    config::normalise_domain_name(text).map_err(|why| format!("expected {why}"))
+}
+
+impl RunArguments {
+    /// The short form, for when there is no file.
+    pub(crate) fn into_short_form(self) -> ShortForm {
+        let Self { node, origin, zone, listen, state, tsig_key, control, metrics, lanes, user, workers, log, .. } =
+            self;
+        let LanesArgument::Sockets = lanes;
+        ShortForm {
+            node: node.unwrap_or_else(|| "edge".to_owned()),
+            origins: origin,
+            zones: zone,
+            listen,
+            // The command line requires it with --origin.
+            state_dir: state.unwrap_or_default(),
+            tsig_key,
+            control,
+            metrics,
+            user,
+            workers,
+            log_json: log == LogArgument::Json,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `parapet run`: binds what is to be bound, gives up privileges, starts the roles, and stops them at the end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Config, Parsed};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
+
+use crate::cli::RunArguments;
+use crate::control::server::{self, ControlSocket};
+use crate::failure::Failure;
+use crate::metrics;
+use crate::node_view::NodeView;
+use crate::reload::{Outcome, Reload, log_diagnostics};
+use crate::services::{Bound, Services};
+use crate::source::Source;
+use crate::state_folder::StateFolder;
+use crate::watch::Watch;
+use crate::{logging, privileges, state_folder};
+
+/// Threads of the runtime beside the lanes: transfers, control socket, metrics.
+const RUNTIME_THREADS_MAX: usize = 4;
+/// How long the roles may take to stop before the process ends regardless.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// All that was opened while the process had its privileges.
+struct Opened {
+    services: Bound,
+    control: ControlSocket,
+    metrics: Option<(TcpListener, SocketAddr)>,
+    _state: StateFolder,
+}
+
+pub(crate) fn run(arguments: RunArguments) -> Result<(), Failure> {
+    let source = match &arguments.config {
+        Some(path) => Source::File { path: path.clone(), node: arguments.node.clone() },
+        None => Source::Short(Box::new(arguments.into_short_form())),
+    };
+    let Parsed { value: config, warnings } = source.load()?;
+    logging::start(config.node.log)?;
+    log_diagnostics(&warnings);
+    let opened = open(&config)?;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(RUNTIME_THREADS_MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(|why| Failure::Runtime(format!("cannot start the runtime: {why}")))?;
+    let outcome = runtime.block_on(serve(source, config, opened));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+/// Opens everything, in the order that privileges ask for, and gives them up.
+fn open(config: &Config) -> Result<Opened, Failure> {
+    let node = &config.node;
+    let user = privileges::find_user(node.user.as_deref())?;
+    let state = state_folder::take(&node.state_dir, user.as_ref())?;
+    let control = server::bind(&node.control, user.as_ref())?;
+    let services = Bound::bind(config)?;
+    let metrics = node.metrics.map(bind_metrics).transpose()?;
+    privileges::give_up(user.as_ref())?;
+    state_folder::probe(&node.state_dir)?;
+    Ok(Opened { services, control, metrics, _state: state })
+}
+
+fn bind_metrics(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bind().map_err(|why: std::io::Error| {
+        Failure::Runtime(format!(
+            "cannot serve metrics at {address} ({why}): free that port, or name another with metrics"
+        ))
+    })
+}
+
+async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Failure> {
+    let Opened { services, control, metrics, _state } = opened;
+    let failure = |why: std::io::Error| Failure::Runtime(format!("cannot take signals: {why}"));
+    let mut signals = Signals::take().map_err(failure)?;
+    let watch = source.file().and_then(|file| {
+        let watch = Watch::start(file);
+        watch.map_err(|why| tracing::warn!(%why, "the network file cannot be watched; SIGHUP reads it again")).ok()
+    });
+    let addresses = services.addresses().to_vec();
+    let services = Services::start(&config, services).await?;
+    let mut reload = Reload::new(source, config.clone());
+    let metrics_address = metrics.as_ref().map(|(_, address)| *address);
+    let view = Arc::new(NodeView::new(config, addresses, metrics_address, services.view(), reload.status()));
+
+    let control_task = tokio::spawn(server::serve(control, Arc::clone(&view) as Arc<dyn server::Answers>));
+    let metrics_task = metrics.map(|(listener, _)| tokio::spawn(metrics::serve(listener, Arc::clone(&view))));
+    view.announce();
+
+    work(&mut signals, watch, &mut reload, &services).await;
+
+    tracing::info!("stopping");
+    tokio::select! {
+        stopped = timeout(STOP_MAX, services.stop()) => {
+            if stopped.is_err() {
+                tracing::warn!("not everything stopped in time");
+            }
+        }
+        () = signals.stop.next() => tracing::warn!("stopping at once"),
+    }
+    if let Some(task) = metrics_task {
+        task.abort();
+    }
+    control_task.abort();
+    // The socket's file goes with the task.
+    let _ = control_task.await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Follows the configuration until a signal says stop.
+async fn work(signals: &mut Signals, mut watch: Option<Watch>, reload: &mut Reload, services: &Services) {
+    loop {
+        let cause = tokio::select! {
+            () = signals.stop.next() => return,
+            _ = signals.hangup.recv() => "SIGHUP",
+            () = changed(watch.as_mut()) => "the file changed",
+        };
+        let outcome = tokio::task::block_in_place(|| reload.read_again(cause));
+        if let Outcome::Changed(config) = outcome {
+            services.apply(&config).await;
+        }
+    }
+}
+
+async fn changed(watch: Option<&mut Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Signals {
+    stop: StopSignals,
+    hangup: Signal,
+}
+
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn take() -> std::io::Result<Self> {
+        let stop =
+            StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Self { stop, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
+impl StopSignals {
+    /// Returns at the next SIGTERM or SIGINT.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

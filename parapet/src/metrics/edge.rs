@@ -1,0 +1,63 @@
+//! Metrics of the edge: what came in, what went out, and what was dropped, by reason.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use crate::node_view::NodeView;
+
+#[derive(Debug)]
+pub(super) struct EdgeCollector(pub(super) Arc<NodeView>);
+
+impl Collector for EdgeCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Some(stats) = self.0.services.edge_stats() else { return Ok(()) };
+        encode_queries(&mut encoder, &stats)?;
+        encode_responses(&mut encoder, &stats)?;
+        let mut counter = |name, about, unit: Option<Unit>, number: u64| {
+            let metric = encoder.encode_descriptor(name, about, unit.as_ref(), MetricType::Counter)?;
+            ConstCounter::new(number).encode(metric)
+        };
+        counter("responses_truncated", "Answers with the TC bit", None, stats.truncated)?;
+        counter("response", "Bytes of DNS messages sent as answers", Some(Unit::Bytes), stats.answer_bytes)?;
+        counter("udp_batches", "Batches of datagrams received", None, stats.udp_batches)?;
+        counter("tcp_connections", "TCP connections accepted", None, stats.tcp_connections)?;
+        let open = ConstGauge::new(i64::try_from(stats.tcp_connections_open).unwrap_or(i64::MAX));
+        open.encode(encoder.encode_descriptor(
+            "tcp_connections_open",
+            "TCP connections open now",
+            None,
+            MetricType::Gauge,
+        )?)
+    }
+}
+
+fn encode_queries(encoder: &mut DescriptorEncoder, stats: &edge::Stats) -> fmt::Result {
+    let about = "Messages received, those dropped included";
+    let mut family = encoder.encode_descriptor("queries", about, None, MetricType::Counter)?;
+    for (transport, ip, number) in stats.queries() {
+        let labels = [("transport", transport.as_str()), ("family", ip.as_str())];
+        ConstCounter::new(number).encode(family.encode_family(&labels)?)?;
+    }
+    let about = "Messages and connections dropped, by reason";
+    let mut family = encoder.encode_descriptor("dropped", about, None, MetricType::Counter)?;
+    for (reason, number) in stats.dropped() {
+        ConstCounter::new(number).encode(family.encode_family(&[("reason", reason.as_str())])?)?;
+    }
+    Ok(())
+}
+
+fn encode_responses(encoder: &mut DescriptorEncoder, stats: &edge::Stats) -> fmt::Result {
+    let mut family = encoder.encode_descriptor("responses", "Answers by response code", None, MetricType::Counter)?;
+    for (rcode, number) in stats.rcodes() {
+        let rcode = rcode.map_or("other".to_owned(), |rcode| rcode.to_string());
+        ConstCounter::new(number).encode(family.encode_family(&[("rcode", rcode.as_str())])?)?;
+    }
+    Ok(())
+}

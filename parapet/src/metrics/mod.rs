@@ -1,0 +1,62 @@
+//! Prometheus metrics over HTTP: `/metrics`, and `/health` for load balancers and people.
+
+mod edge;
+mod listener;
+mod node;
+mod transfers;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+
+use self::listener::BoundedListener;
+use crate::node_view::NodeView;
+
+/// What OpenMetrics calls itself.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// In front of each metric's name.
+const PREFIX: &str = "parapet";
+
+#[derive(Clone)]
+struct Sources {
+    view: Arc<NodeView>,
+    registry: Arc<Registry>,
+}
+
+/// Serves until the task is dropped.
+pub(crate) async fn serve(listener: TcpListener, view: Arc<NodeView>) -> std::io::Result<()> {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register_collector(Box::new(node::NodeCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(edge::EdgeCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(transfers::TransferCollector(Arc::clone(&view))));
+    let sources = Sources { view, registry: Arc::new(registry) };
+    let router = Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(sources);
+    axum::serve(BoundedListener::new(tokio::net::TcpListener::from_std(listener)?), router).await
+}
+
+async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
+    let mut text = String::new();
+    match prometheus_client::encoding::text::encode(&mut text, &sources.registry) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text),
+        Err(why) => {
+            let text = format!("cannot write the metrics: {why}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
+        }
+    }
+}
+
+/// 200 while clients should be sent here, 503 while they shouldn't.
+async fn health(State(sources): State<Sources>) -> impl IntoResponse {
+    let state = sources.view.state();
+    let code = match state {
+        health::State::Up | health::State::Degraded => StatusCode::OK,
+        health::State::Draining | health::State::Down => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, format!("{state}\n"))
+}

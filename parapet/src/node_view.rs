@@ -1,0 +1,119 @@
+//! What the node says of itself: the control socket's answers, from what the services publish.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use config::Config;
+
+use crate::control::protocol::{Answer, ConfigStatus, Request, Role, Status, Zone, ZoneCounts};
+use crate::control::server::Answers;
+use crate::reload::unix_s;
+use crate::services::ServicesView;
+
+/// Reads what is published; holds nothing back and decides nothing.
+#[derive(Debug)]
+pub(crate) struct NodeView {
+    /// As it was at the start; what a reload can change is read elsewhere.
+    config: Config,
+    listen: Vec<SocketAddr>,
+    metrics: Option<SocketAddr>,
+    pub(crate) services: ServicesView,
+    reload: Arc<ArcSwap<ConfigStatus>>,
+    started: Instant,
+    pub(crate) started_unix_s: f64,
+}
+
+impl NodeView {
+    pub(crate) fn new(
+        config: Config,
+        listen: Vec<SocketAddr>,
+        metrics: Option<SocketAddr>,
+        services: ServicesView,
+        reload: Arc<ArcSwap<ConfigStatus>>,
+    ) -> Self {
+        Self { config, listen, metrics, services, reload, started: Instant::now(), started_unix_s: unix_s() }
+    }
+
+    /// Logs that the node runs, and where.
+    pub(crate) fn announce(&self) {
+        let listen: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
+        tracing::info!(
+            node = self.config.node.name,
+            listen = listen.join(", "),
+            zones = self.config.zones.len(),
+            control = %self.config.node.control.display(),
+            metrics = self.metrics.map(|address| address.to_string()),
+            "running"
+        );
+    }
+
+    pub(crate) fn node(&self) -> &str {
+        &self.config.node.name
+    }
+
+    pub(crate) fn network(&self) -> &str {
+        &self.config.network
+    }
+
+    /// The configuration in force.
+    pub(crate) fn reload(&self) -> Arc<ConfigStatus> {
+        self.reload.load_full()
+    }
+
+    /// The worst state of all roles.
+    pub(crate) fn state(&self) -> health::State {
+        health::worst(&self.services.health, Instant::now())
+    }
+
+    /// Each role's state.
+    pub(crate) fn roles(&self) -> Vec<Role> {
+        let now = Instant::now();
+        let role =
+            |reader: &health::Reader| Role { role: reader.name().to_owned(), state: reader.read(now).to_string() };
+        self.services.health.iter().map(role).collect()
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            network: self.config.network.clone(),
+            node: self.config.node.name.clone(),
+            state: self.state().to_string(),
+            pid: std::process::id(),
+            started_unix_s: self.started_unix_s,
+            uptime_s: self.started.elapsed().as_secs_f64(),
+            roles: self.roles(),
+            listen: self.listen.clone(),
+            metrics: self.metrics,
+            state_dir: self.config.node.state_dir.clone(),
+            config: (*self.reload()).clone(),
+            zones: count(&self.services.zones()),
+            queries: self.services.queries(),
+        }
+    }
+}
+
+/// Zones by their state.
+pub(crate) fn count(zones: &[Zone]) -> ZoneCounts {
+    let mut counts = ZoneCounts::default();
+    for zone in zones {
+        match zone.state.as_str() {
+            "serving" => counts.serving += 1,
+            "expired" => counts.expired += 1,
+            "stale" => counts.stale += 1,
+            _ => counts.pending += 1,
+        }
+    }
+    counts
+}
+
+impl Answers for NodeView {
+    fn answer(&self, request: Request) -> Answer {
+        match request {
+            Request::Status => Answer::Status(Box::new(self.status())),
+            Request::Zones => Answer::Zones(self.services.zones()),
+        }
+    }
+}

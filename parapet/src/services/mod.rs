@@ -1,0 +1,186 @@
+//! The roles of the node, introduced to each other: what origin-sync publishes the edge reads, and what the edge hears
+//! (NOTIFY) origin-sync is told.
+
+mod settings;
+mod zone_status;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use config::Config;
+use origin_sync::{Notifier, OriginSync};
+
+use crate::control::protocol::{QueryCounts, Zone};
+use crate::failure::Failure;
+
+/// A role that says nothing for so long is down.
+const HEALTH_LIFETIME: Duration = Duration::from_secs(3);
+/// How long TCP connections may take to end by themselves.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What the roles bound while the process had its privileges.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    edge: Option<edge::Sockets>,
+}
+
+impl Bound {
+    pub(crate) fn bind(config: &Config) -> Result<Self, Failure> {
+        let node = &config.node;
+        let edge = node.roles.edge.then(|| edge::bind(&node.listen, node.workers)).transpose();
+        Ok(Self { edge: edge.map_err(Failure::runtime)? })
+    }
+
+    /// Where DNS is answered.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        self.edge.as_ref().map_or(&[], edge::Sockets::addresses)
+    }
+}
+
+/// The running roles.
+#[derive(Debug)]
+pub(crate) struct Services {
+    edge: Option<edge::Edge>,
+    sync: Option<Arc<OriginSync>>,
+    settings: Arc<ArcSwap<edge::Settings>>,
+    own_cookie_secret: [u8; 16],
+    view: ServicesView,
+}
+
+/// What the roles publish; readable at any time, and empty after their end.
+#[derive(Clone, Debug)]
+pub(crate) struct ServicesView {
+    pub(crate) health: Vec<health::Reader>,
+    edge: Option<EdgeStats>,
+    sync: Weak<OriginSync>,
+}
+
+/// Reads the edge's counters.
+#[derive(Clone)]
+struct EdgeStats(edge::StatsReader);
+
+impl std::fmt::Debug for EdgeStats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EdgeStats")
+    }
+}
+
+impl ServicesView {
+    /// How each zone is.
+    pub(crate) fn zones(&self) -> Vec<Zone> {
+        self.sync.upgrade().map_or(Vec::new(), |sync| sync.status().into_iter().map(zone_status::zone).collect())
+    }
+
+    /// What origin-sync counts.
+    pub(crate) fn transfers(&self) -> Option<Transfers> {
+        let sync = self.sync.upgrade()?;
+        Some(Transfers { counts: sync.counts(), notifier: sync.notifier() })
+    }
+
+    /// The edge's counters, if the node is one.
+    pub(crate) fn edge_stats(&self) -> Option<edge::Stats> {
+        self.edge.as_ref().map(|stats| stats.0.read())
+    }
+
+    /// The edge's counters in short.
+    pub(crate) fn queries(&self) -> QueryCounts {
+        let Some(stats) = self.edge_stats() else { return QueryCounts::default() };
+        QueryCounts {
+            received: stats.queries_total(),
+            dropped: stats.dropped().map(|(_, number)| number).sum(),
+            truncated: stats.truncated,
+            tcp_connections_open: stats.tcp_connections_open,
+        }
+    }
+}
+
+/// What origin-sync counts.
+pub(crate) struct Transfers {
+    pub(crate) counts: origin_sync::Counts,
+    pub(crate) notifier: Arc<Notifier>,
+}
+
+/// Brings the NOTIFYs that the edge hears to origin-sync.
+struct Messenger(Arc<Notifier>);
+
+impl edge::NotifyHandler for Messenger {
+    fn handle(&self, message: &[u8], peer: SocketAddr, out: &mut [u8]) -> edge::NotifyOutcome {
+        match self.0.handle(message, peer, out) {
+            origin_sync::NotifyOutcome::Answer(bytes) => edge::NotifyOutcome::Answer(bytes),
+            origin_sync::NotifyOutcome::Ignore => edge::NotifyOutcome::Ignore,
+        }
+    }
+}
+
+impl Services {
+    /// Starts the roles: first the zones that are on disk, then whoever answers from them.
+    pub(crate) async fn start(config: &Config, bound: Bound) -> Result<Self, Failure> {
+        let mut own_cookie_secret = [0; 16];
+        getrandom::fill(&mut own_cookie_secret)
+            .map_err(|why| Failure::Runtime(format!("the system gives no random bytes: {why}")))?;
+        let settings = Arc::new(ArcSwap::from_pointee(settings::edge_settings(config, own_cookie_secret)));
+        let mut health = Vec::new();
+        let (mut edge, mut sync) = (None, None);
+        if let Some(sockets) = bound.edge {
+            let zones = Arc::new(zones::Zones::new());
+            let runtime = tokio::runtime::Handle::current();
+            let started = tokio::task::block_in_place(|| OriginSync::start(config, Arc::clone(&zones), &runtime));
+            let started = Arc::new(started.map_err(Failure::runtime)?);
+            let (publisher, reader) = health::channel("edge", HEALTH_LIFETIME, Instant::now());
+            health.push(reader);
+            let context = edge::EdgeContext {
+                zones,
+                settings: Arc::clone(&settings),
+                notify: Arc::new(Messenger(started.notifier())),
+                health: publisher,
+            };
+            edge = Some(edge::Edge::start(sockets, context).map_err(Failure::runtime)?);
+            sync = Some(started);
+        }
+        let view = ServicesView {
+            health,
+            edge: edge.as_ref().map(|edge| EdgeStats(edge.stats_reader())),
+            sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade),
+        };
+        Ok(Self { edge, sync, settings, own_cookie_secret, view })
+    }
+
+    /// What the roles publish.
+    pub(crate) fn view(&self) -> ServicesView {
+        self.view.clone()
+    }
+
+    /// Applies what differs from the configuration before.
+    pub(crate) async fn apply(&self, config: &Config) {
+        let settings = settings::edge_settings(config, self.own_cookie_secret);
+        if **self.settings.load() != settings {
+            self.settings.store(Arc::new(settings));
+            tracing::info!("the edge has new settings");
+        }
+        if let Some(sync) = &self.sync {
+            match sync.apply(config).await {
+                Ok(origin_sync::Applied { added, removed, changed }) => {
+                    tracing::info!(added, removed, changed, "the zones are those of the configuration");
+                }
+                Err(why) => tracing::error!(%why, "the zones stay those of the configuration before"),
+            }
+        }
+    }
+
+    /// Stops the roles: first who answers, then who fetches.
+    pub(crate) async fn stop(self) {
+        if let Some(edge) = self.edge {
+            // It waits for its threads.
+            let stopped = tokio::task::spawn_blocking(move || edge.stop(GRACE)).await;
+            if let Err(why) = stopped {
+                tracing::error!(%why, "the edge did not stop well");
+            }
+        }
+        // Should somebody ask for its status right now, it ends with that answer instead.
+        if let Some(sync) = self.sync.and_then(Arc::into_inner) {
+            sync.stop().await;
+        }
+    }
+}
