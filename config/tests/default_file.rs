@@ -68,3 +68,13 @@ fn every_default_holds_in_a_minimal_file() {
     assert_eq!(zone.timers.expire_s_max, 2_419_200);
     assert!(zone.ixfr && network.name == "parapet");
 }
+
+#[test]
+fn the_file_in_the_readme_is_good() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```toml\n").expect("the README shows a network file");
+    let (text, _) = rest.split_once("```").expect("and where it ends");
+    let parsed = Network::parse(text, "README.md", &files()).unwrap_or_else(|all| panic!("{all}"));
+    assert_eq!(parsed.warnings, []);
+    assert_eq!(parsed.value.nodes.len(), 2);
+}
