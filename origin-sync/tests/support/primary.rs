@@ -81,13 +81,22 @@ impl Asked {
         self.build(Rcode::NOERROR, false, records)
     }
 
+    /// An answer for another zone than [`ZONE`].
+    pub(crate) fn answer_for(&self, zone: &Name, records: &[Rr]) -> Vec<u8> {
+        self.build_for(zone, Rcode::NOERROR, true, records)
+    }
+
     fn build(&self, rcode: Rcode, question: bool, records: &[Rr]) -> Vec<u8> {
+        self.build_for(&ZONE.parse().unwrap(), rcode, question, records)
+    }
+
+    fn build_for(&self, zone: &Name, rcode: Rcode, question: bool, records: &[Rr]) -> Vec<u8> {
         let mut buffer = vec![0; 65_535];
         let mut writer = Writer::new(&mut buffer, 65_535).unwrap();
         writer.set_id(self.id);
         writer.set_flags(Flags::default().with_qr(true).with_aa(true).with_rcode(rcode));
         if question {
-            writer.question(ZONE.parse::<Name>().unwrap().as_ref(), self.question, Class::IN).unwrap();
+            writer.question(zone.as_ref(), self.question, Class::IN).unwrap();
         }
         for Rr(owner, rtype, rdata) in records {
             let owner: Name = owner.parse().unwrap();
