@@ -183,3 +183,7 @@ fn describe(error: ValidationError) -> TsigFault {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tsig_tests.rs"]
+mod tests;
