@@ -93,7 +93,7 @@ impl Answer {
             let edns = wire::Edns::from_record(record.class.0, record.ttl, record.rdata())?;
             self.rcode = Rcode(self.rcode.0 | (record.ttl >> 24 << 4) as u16);
             self.edns = true;
-            let errors = edns.options().filter(|(code, _)| *code == wire::edns::code::EXTENDED_ERROR);
+            let errors = edns.options().filter(|(code, _)| *code == wire::edns::option::EXTENDED_ERROR);
             self.extended_errors = errors.filter_map(|(_, d)| Some(u16::from_be_bytes([*d.first()?, *d.get(1)?]))).collect();
             return Ok(());
         }
@@ -123,6 +123,18 @@ impl Answer {
         Ok(())
     }
 
+    /// Its kind in a few words, the same for answers of the same kind: response code, flags, the types in each section.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let types = |rrsets: &Rrsets| {
+            let mut types: Vec<String> = rrsets.keys().filter(|key| key.rtype != Rtype::RRSIG || key.owner.as_ref().is_root()).map(|key| key.rtype.to_string()).collect();
+            types.dedup();
+            types.join(",")
+        };
+        let flags = [(self.aa, " aa"), (self.tc, " tc")].iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect::<String>();
+        format!("{}{flags} [{}] [{}]", self.rcode, types(&self.answer), types(&self.authority))
+    }
+
     /// Whether this is a delegation: no answer, no authority over the name, NS records of another zone.
     #[must_use]
     pub fn is_referral(&self) -> bool {
@@ -143,11 +155,17 @@ fn lowercase_rdata(record: &wire::Record<'_>) -> Result<Vec<u8>, WireError> {
     Ok(data)
 }
 
+/// RRsets of a section that a message shows.
+const DESCRIBED_MAX: usize = 10;
+
 /// Writes a section as lines that can be compared by eye.
 #[must_use]
 pub fn describe(rrsets: &Rrsets) -> String {
     let mut out = String::new();
-    for (key, (ttl, rdatas)) in rrsets {
+    for (number, (key, (ttl, rdatas))) in rrsets.iter().enumerate() {
+        if number == DESCRIBED_MAX {
+            return out + &format!("\n        … {} in all", rrsets.len());
+        }
         let what = if key.rtype == key.covered { key.rtype.to_string() } else { format!("{}({})", key.rtype, key.covered) };
         let names: Vec<String> = rdatas.iter().flat_map(|data| rdata::names(key.rtype, data).map(|n| n.to_string()).collect::<Vec<_>>()).collect();
         out += &format!("\n        {} {ttl} {what} x{} {}", key.owner, rdatas.len(), names.join(" "));

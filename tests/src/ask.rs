@@ -15,8 +15,8 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_millis(700);
 const TRIES_MAX: u32 = 12;
 /// How long one TCP answer may take.
 const TCP_WAIT: Duration = Duration::from_secs(10);
-/// Questions written to a TCP connection before the answers are read.
-const TCP_PIPELINE: usize = 16;
+/// Questions on one TCP connection.
+const TCP_QUESTIONS_MAX: usize = 50;
 
 /// A UDP socket that talks to `server` alone.
 ///
@@ -133,14 +133,14 @@ fn ask_again(
     }
 }
 
-/// Asks all over TCP, a few at a time on each connection, and gives the answers in the order of the questions.
+/// Asks all over TCP, one after the other, some on each connection, and gives the answers in the order of the questions.
 ///
 /// # Panics
 /// When the server closes in the middle or does not answer.
 #[must_use]
 pub fn ask_all_tcp(server: SocketAddr, questions: &[Question]) -> Vec<Vec<u8>> {
     let mut answers = Vec::with_capacity(questions.len());
-    for some in questions.chunks(TCP_PIPELINE) {
+    for some in questions.chunks(TCP_QUESTIONS_MAX) {
         let chunk = ask_some_tcp(server, some).unwrap_or_else(|e| panic!("{server} over TCP, asked {}…: {e}", some[0]));
         answers.extend(chunk);
     }
@@ -150,14 +150,9 @@ pub fn ask_all_tcp(server: SocketAddr, questions: &[Question]) -> Vec<Vec<u8>> {
 fn ask_some_tcp(server: SocketAddr, questions: &[Question]) -> io::Result<Vec<Vec<u8>>> {
     let mut stream = TcpStream::connect_timeout(&server, TCP_WAIT)?;
     stream.set_read_timeout(Some(TCP_WAIT))?;
-    for (id, question) in questions.iter().enumerate() {
+    let exchange = |(id, question): (usize, &Question)| {
         write_framed(&mut stream, &question.to_bytes(id as u16))?;
-    }
-    let mut answers = vec![Vec::new(); questions.len()];
-    for _ in questions {
-        let answer = read_framed(&mut stream)?;
-        let id = answer.get(..2).map_or(usize::MAX, |id| usize::from(u16::from_be_bytes([id[0], id[1]])));
-        *answers.get_mut(id).ok_or(io::ErrorKind::InvalidData)? = answer;
-    }
-    Ok(answers)
+        read_framed(&mut stream)
+    };
+    questions.iter().enumerate().map(exchange).collect()
 }

@@ -1,13 +1,13 @@
 //! Comparing one server's answers with another's, facet by facet, and what becomes of the differences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
 use wire::{Name, Rtype};
 
-use crate::answer::{Key, Rrsets};
-use crate::{Answer, Question, ask};
+use crate::answer::{Key, Rrsets, describe};
+use crate::{Answer, Question, ZoneFile, ask};
 
 /// A server that takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,8 +29,6 @@ pub enum Facet {
     Rcode,
     /// AA, RA and AD.
     Flags,
-    /// TC of the answer over UDP.
-    Truncation,
     /// The RRsets of the answer section.
     Answer,
     /// The order of the links of a chain.
@@ -87,69 +85,135 @@ fn collect<T>(results: impl Iterator<Item = Result<T, String>>) -> (Vec<T>, Vec<
     (good, bad)
 }
 
-/// The facets in which two answers differ.
-#[must_use]
-pub fn differing(question: &Question, apexes: &[Name], ours: &Asked, theirs: &Asked) -> Vec<Facet> {
-    let mut facets = Vec::new();
-    let (a, b) = (&ours.whole, &theirs.whole);
-    let mut check = |facet: Facet, same: bool| {
-        if !same {
-            facets.push(facet);
-        }
-    };
-    check(Facet::Rcode, a.rcode == b.rcode);
-    check(Facet::Flags, (a.aa, a.ra, a.ad) == (b.aa, b.ra, b.ad));
-    check(Facet::Truncation, ours.udp.tc == theirs.udp.tc);
-    check(Facet::Answer, a.answer == b.answer);
-    // Two RRsets of one owner have no order between them; a chain has.
-    check(Facet::Order, question.rtype == Rtype::ANY || a.answer != b.answer || a.order == b.order);
-    check(Facet::Authority, authority(a, apexes) == authority(b, apexes));
-    check(Facet::Glue, glue(a) == glue(b));
-    facets
+/// What the servers serve, as far as comparing needs it.
+#[derive(Debug, Default)]
+pub struct World {
+    /// Apexes of the zones, in lower case.
+    pub apexes: BTreeSet<Name>,
+    /// Names with NS records that are no apex: cuts, and some that are occluded by cuts above.
+    pub cuts: BTreeSet<Name>,
 }
 
-/// The authority section without the NS RRset of a zone that the answer itself is from (RFC 1034 §4.3.2 does not ask for
-/// it, some servers add it).
-#[must_use]
-pub fn authority(answer: &Answer, apexes: &[Name]) -> Rrsets {
-    let optional = |key: &Key| answer.aa && !answer.answer.is_empty() && key.covered == Rtype::NS && apexes.contains(&key.owner);
-    answer.authority.iter().filter(|(key, _)| !optional(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
-
-/// The addresses of a referral's name servers, without signatures.
-#[must_use]
-pub fn glue(answer: &Answer) -> Rrsets {
-    if !answer.is_referral() {
-        return Rrsets::new();
+impl World {
+    /// The world of these zones.
+    #[must_use]
+    pub fn new(zones: &[ZoneFile]) -> World {
+        let apexes: BTreeSet<Name> = zones.iter().map(|zone| zone.apex.to_ascii_lowercase()).collect();
+        let owners = zones.iter().flat_map(|zone| &zone.rrsets).filter(|(_, rtype)| *rtype == Rtype::NS);
+        let cuts = owners.map(|(name, _)| name.to_ascii_lowercase()).filter(|name| !apexes.contains(name)).collect();
+        World { apexes, cuts }
     }
-    let address = |key: &Key| key.rtype == Rtype::A || key.rtype == Rtype::AAAA;
-    answer.additional.iter().filter(|(key, _)| address(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+
+    /// The apex of the zone that has `name`.
+    #[must_use]
+    pub fn zone_of(&self, name: &Name) -> Option<Name> {
+        ancestors(name).find(|name| self.apexes.contains(name))
+    }
+
+    /// The cut at or above `name`, if there is one.
+    #[must_use]
+    pub fn cut_of(&self, name: &Name) -> Option<Name> {
+        ancestors(name).find(|name| self.cuts.contains(name))
+    }
 }
 
-/// A difference as it was found, for messages.
-#[derive(Debug)]
-pub struct Found<'a> {
+fn ancestors(name: &Name) -> impl Iterator<Item = Name> {
+    std::iter::successors(Some(name.to_ascii_lowercase()), |name| Some(name.as_ref().parent()?.to_owned()))
+}
+
+/// A question with the answers of two servers.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
     /// What was asked.
     pub question: &'a Question,
-    /// Who answered otherwise.
-    pub peer: Subject,
-    /// What differs.
-    pub facet: Facet,
     /// Our answer.
-    pub ours: &'a Asked,
-    /// The other one.
-    pub theirs: &'a Asked,
+    pub ours: &'a Answer,
+    /// Who gave the other one.
+    pub peer: Subject,
+    /// The other answer.
+    pub theirs: &'a Answer,
+    /// What the servers serve.
+    pub world: &'a World,
 }
 
-impl fmt::Display for Found<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n    ours: {}\n    {:?}: {}", self.question, self.ours.whole, self.peer, self.theirs.whole)?;
-        if self.facet == Facet::Truncation {
-            let (ours, theirs) = (self.ours.udp.length, self.theirs.udp.length);
-            let (ours_whole, theirs_whole) = (self.ours.whole.length, self.theirs.whole.length);
-            write!(f, "\n    bytes: ours {ours} of {ours_whole}, theirs {theirs} of {theirs_whole}")?;
+impl Case<'_> {
+    /// The facets in which the answers differ.
+    #[must_use]
+    pub fn differing(&self) -> Vec<Facet> {
+        let (a, b) = (self.ours, self.theirs);
+        let mut facets = Vec::new();
+        let mut check = |facet: Facet, same: bool| {
+            if !same {
+                facets.push(facet);
+            }
+        };
+        check(Facet::Rcode, a.rcode == b.rcode);
+        check(Facet::Flags, (a.aa, a.ra, a.ad) == (b.aa, b.ra, b.ad));
+        check(Facet::Answer, a.answer == b.answer);
+        // Two RRsets of one owner have no order between them; a chain has.
+        check(Facet::Order, self.question.rtype == Rtype::ANY || a.answer != b.answer || a.order == b.order);
+        check(Facet::Authority, self.authority(a) == self.authority(b));
+        // With less room some may be left out (RFC 9471 §3.1 says which); each server checks itself against TCP.
+        check(Facet::Glue, self.question.udp_bytes_max != Some(4096) || self.glue(a) == self.glue(b));
+        facets
+    }
+
+    /// The authority section without the NS RRset of a zone that the answer itself is from (RFC 1034 §4.3.2 does not
+    /// ask for it, some servers add it).
+    #[must_use]
+    pub fn authority(&self, answer: &Answer) -> Rrsets {
+        let optional = |key: &Key| {
+            answer.aa && !answer.answer.is_empty() && key.covered == Rtype::NS && self.world.apexes.contains(&key.owner)
+        };
+        filtered(&answer.authority, |key| !optional(key))
+    }
+
+    /// The glue of a referral: addresses of its name servers that are below a cut themselves. Addresses that are
+    /// authoritative data of the zone are optional.
+    #[must_use]
+    pub fn glue(&self, answer: &Answer) -> Rrsets {
+        let address = |key: &Key| key.rtype == Rtype::A || key.rtype == Rtype::AAAA;
+        if !answer.is_referral() {
+            return Rrsets::new();
         }
-        Ok(())
+        filtered(&answer.additional, |key| address(key) && self.world.cut_of(&key.owner).is_some())
+    }
+}
+
+impl Case<'_> {
+    /// The glue that a referral cannot do without: below the very cut that it refers to (RFC 9471 §2.1).
+    #[must_use]
+    pub fn own_glue(&self, answer: &Answer) -> Rrsets {
+        let cuts: Vec<Name> = answer.authority.keys().filter(|key| key.rtype == Rtype::NS).map(|key| key.owner).collect();
+        filtered(&self.glue(answer), |key| cuts.iter().any(|cut| key.owner.as_ref().is_within(cut.as_ref())))
+    }
+}
+
+fn filtered(rrsets: &Rrsets, keep: impl Fn(&Key) -> bool) -> Rrsets {
+    rrsets.iter().filter(|(key, _)| keep(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+impl Case<'_> {
+    /// The difference in words: the question, both kinds of answer, and what only one of them has.
+    #[must_use]
+    pub fn describe(&self, facet: Facet) -> String {
+        let section = |answer: &Answer| match facet {
+            Facet::Answer | Facet::Order => answer.answer.clone(),
+            Facet::Authority => self.authority(answer),
+            Facet::Glue => self.glue(answer),
+            Facet::Rcode | Facet::Flags => Rrsets::new(),
+        };
+        let (ours, theirs) = (section(self.ours), section(self.theirs));
+        let only = |these: &Rrsets, others: &Rrsets| -> Rrsets {
+            these.iter().filter(|(key, set)| others.get(key) != Some(set)).map(|(k, set)| (k.clone(), set.clone())).collect()
+        };
+        let mut text = format!("{}\n    ours: {}\n    {:?}: {}", self.question, self.ours.kind(), self.peer, self.theirs.kind());
+        for (who, rrsets) in [("ours", only(&ours, &theirs)), ("theirs", only(&theirs, &ours))] {
+            if !rrsets.is_empty() {
+                text += &format!("\n      only {who}:{}", describe(&rrsets));
+            }
+        }
+        text
     }
 }
 
@@ -159,29 +223,29 @@ pub struct Outcome {
     /// How often each rule decided.
     pub by_rule: BTreeMap<&'static str, usize>,
     /// Unlisted differences by peer and facet: how many, and the first few in words.
-    pub unlisted: BTreeMap<(Subject, Facet), (usize, Vec<String>)>,
-    /// Questions on which no peer agreed with us though none of the rules says so.
-    pub alone: Vec<String>,
+    pub unlisted: BTreeMap<(Subject, Facet, String), (usize, Vec<String>)>,
 }
 
 /// Examples that a message shows of each kind.
-const EXAMPLES_MAX: usize = 6;
+const EXAMPLES_MAX: usize = 2;
 
 impl Outcome {
     /// Records a difference that no rule covers.
-    pub fn unlisted(&mut self, found: &Found<'_>) {
-        let (count, examples) = self.unlisted.entry((found.peer, found.facet)).or_default();
+    pub fn unlisted(&mut self, facet: Facet, case: &Case<'_>) {
+        let kind = format!("{}  <>  {}", case.ours.kind(), case.theirs.kind());
+        let (count, examples) = self.unlisted.entry((case.peer, facet, kind)).or_default();
         *count += 1;
         if examples.len() < EXAMPLES_MAX {
-            examples.push(found.to_string());
+            examples.push(case.describe(facet));
         }
     }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for ((peer, facet), (count, examples)) in &self.unlisted {
-            writeln!(f, "{count} answers differ from {peer:?} in {facet:?}:")?;
+        writeln!(f, "differences by their entry: {:?}", self.by_rule)?;
+        for ((peer, facet, kind), (count, examples)) in &self.unlisted {
+            writeln!(f, "{count} answers differ from {peer:?} in {facet:?}: {kind}")?;
             for example in examples {
                 writeln!(f, "  {example}")?;
             }

@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod ask;
 pub mod compare;
+pub mod differences;
 pub mod generator;
 mod question;
 mod random;
