@@ -131,6 +131,33 @@ pub const DIFFERENCES: &[Difference] = &[
         applies: |case| below_label(case, &[b"wild-mid", b"dbl"]) && (same_but_for(case, Rtype::NSEC) || same_but_for(case, Rtype::NSEC3)),
     },
     Difference {
+        name: "asterisk-matched-by-a-wildcard",
+        peers: &[Knot],
+        facets: &[Authority],
+        decided_by: "RFC 4592 §2.1.3, RFC 4035 §3.1.3.3, RFC 5155 §7.2.5, §7.2.6",
+        why: "A name that begins with an asterisk and does not exist is matched by a wildcard above like any other, and \
+              needs the same proof. Knot leaves it out.",
+        applies: |case| last_asked(case).as_ref().is_wildcard() && is_part(&case.authority(case.theirs), &case.authority(case.ours)),
+    },
+    Difference {
+        name: "nsec-from-a-wildcard",
+        peers: &[Knot],
+        facets: &[Authority],
+        decided_by: "RFC 4035 §3.1.3.3",
+        why: "A question for NSEC that a wildcard answers is a wildcard answer: it needs the proof that no closer name \
+              matches. Knot leaves it out.",
+        applies: |case| case.question.rtype == Rtype::NSEC && case.ours.answer == case.theirs.answer && is_part(&case.authority(case.theirs), &case.authority(case.ours)),
+    },
+    Difference {
+        name: "order-of-zero-octets",
+        peers: &[Knot],
+        facets: &[Authority],
+        decided_by: "RFC 4034 §6.1",
+        why: "The octet 0 in a label sorts before any other, but after the end of the label and all that is below it. Knot \
+              picks the NSEC before that one.",
+        applies: |case| case.question.name.as_ref().labels().any(|label| label.contains(&0)) && same_but_for(case, Rtype::NSEC),
+    },
+    Difference {
         name: "glue-without-truncation",
         peers: &[Nsd],
         facets: &[Glue],
