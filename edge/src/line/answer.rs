@@ -23,7 +23,9 @@ pub(super) fn write(reply: &mut Reply<'_, '_>, qtype: Rtype, outcome: Outcome, f
         reply.writer.rollback(before);
         return reply.set_truncated();
     }
-    if qtype != Rtype::ANY && write_additional(&mut reply.writer, found) == Glue::Missing {
+    // An answer to ANY is kept small, but a referral needs its glue whatever was asked for (RFC 9471 §3.1).
+    let wants_additional = qtype != Rtype::ANY || outcome == Outcome::Delegation;
+    if wants_additional && write_additional(&mut reply.writer, found) == Glue::Missing {
         reply.set_truncated();
     }
     if outcome == Outcome::Delegation && found.left_out() && !reply.is_unlimited() {
