@@ -137,7 +137,10 @@ pub const DIFFERENCES: &[Difference] = &[
         decided_by: "RFC 4592 §2.1.3, RFC 4035 §3.1.3.3, RFC 5155 §7.2.5, §7.2.6",
         why: "A name that begins with an asterisk and does not exist is matched by a wildcard above like any other, and \
               needs the same proof. Knot leaves it out.",
-        applies: |case| last_asked(case).as_ref().is_wildcard() && is_part(&case.authority(case.theirs), &case.authority(case.ours)),
+        applies: |case| {
+            (case.question.name.as_ref().is_wildcard() || last_asked(case).as_ref().is_wildcard())
+                && is_part(&case.authority(case.theirs), &case.authority(case.ours))
+        },
     },
     Difference {
         name: "nsec-from-a-wildcard",
