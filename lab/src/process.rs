@@ -164,6 +164,7 @@ impl Program {
         let output = Output { command, status, stdout: read(&stdout), stderr: process.output() };
         let _ = fs::remove_file(&stdout);
         let _ = fs::remove_file(&process.inner.output);
+        keeper::belongings().groups.remove(&process.inner.pid.as_raw());
         lock(&self.namespace.lab().processes.processes).retain(|other| !Arc::ptr_eq(&other.inner, &process.inner));
         Ok(output)
     }
@@ -285,9 +286,7 @@ impl Process {
     /// Wait for its end.
     pub fn wait(&self, deadline: Duration) -> Result<ExitStatus, LabError> {
         let what = format!("the end of {}", self.inner.label);
-        let status = until(what, deadline, || self.status()).map_err(|error| self.explain(error))?;
-        keeper::belongings().groups.remove(&self.inner.pid.as_raw());
-        Ok(status)
+        until(what, deadline, || self.status()).map_err(|error| self.explain(error))
     }
 
     /// Wait until `condition` gives a value; fails at once if the process ends before, and shows its output.
@@ -324,13 +323,13 @@ impl Process {
         kill(self.inner.pid, signal).map_err(LabError::errno(format!("sending {signal} to {}", self.inner.label)))
     }
 
-    /// End it: SIGTERM, and after a while SIGKILL. Gives the exit status.
+    /// End it: SIGTERM, and after a while SIGKILL. Waits for its children too: NSD's hold the sockets somewhat longer.
+    /// Gives the exit status.
     pub fn stop(&self) -> Result<ExitStatus, LabError> {
-        if let Some(status) = self.status() {
-            return Ok(status);
+        if self.is_running() {
+            self.signal(Signal::SIGTERM)?;
         }
-        self.signal(Signal::SIGTERM)?;
-        match self.wait(STOP_DEADLINE) {
+        match self.wait(STOP_DEADLINE).and_then(|status| self.wait_for_group().map(|()| status)) {
             Ok(status) => Ok(status),
             Err(_) => self.kill(),
         }
@@ -339,10 +338,17 @@ impl Process {
     /// Kill its process group with SIGKILL and wait for its end.
     pub fn kill(&self) -> Result<ExitStatus, LabError> {
         let _ = killpg(self.inner.pid, Signal::SIGKILL);
-        self.wait(STOP_DEADLINE)
+        let status = self.wait(STOP_DEADLINE)?;
+        self.wait_for_group()?;
+        Ok(status)
     }
 
-    /// Processor time, user and system, that its process group has used.
+    fn wait_for_group(&self) -> Result<(), LabError> {
+        let what = format!("the end of the children of {}", self.inner.label);
+        until(what, STOP_DEADLINE, || self.group().is_empty().then_some(()))
+    }
+
+    /// Processor time, user and system, that its process group has used, ended members that were waited for included.
     pub fn cpu_time(&self) -> Duration {
         /// Ticks of `/proc/PID/stat`: USER_HZ, 100 on every Linux architecture Rust runs on but Alpha and IA-64.
         const TICK: Duration = Duration::from_millis(10);
@@ -359,16 +365,20 @@ impl Process {
         self.group().iter().filter_map(|(pid, _)| of(*pid)).sum::<u64>() * 1024
     }
 
-    /// Each process of the group with its ticks of processor time.
+    /// Each living process of the group with its ticks of processor time.
     fn group(&self) -> Vec<(u32, u32)> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let member = |name: &str| {
             let pid: u32 = name.parse().ok()?;
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-            // proc(5), less the two fields before: 5 is the process group, 14 and 15 user and system time.
+            // proc(5), less the two fields before: 3 is the state, 5 the process group, 14 to 17 user
+            // and system time, its own and that of children it has waited for.
+            if matches!(fields.first(), Some(&"Z" | &"X")) {
+                return None;
+            }
             let group: i32 = fields.get(2)?.parse().ok()?;
-            let ticks: u32 = fields.get(11)?.parse::<u32>().ok()? + fields.get(12)?.parse::<u32>().ok()?;
+            let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u32>().unwrap_or(0)).sum();
             (group == self.inner.pid.as_raw()).then_some((pid, ticks))
         };
         entries.flatten().filter_map(|entry| member(entry.file_name().to_str()?)).collect()
@@ -412,6 +422,7 @@ impl Registry {
         }
         for process in processes {
             let _ = process.wait(STOP_DEADLINE);
+            keeper::belongings().groups.remove(&process.inner.pid.as_raw());
         }
     }
 }
