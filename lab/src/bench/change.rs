@@ -20,7 +20,7 @@ use super::{
     rig::{Rig, ZONE},
     transfer::wait_until_served,
 };
-use crate::subject::{Running, Subject};
+use crate::subject::Running;
 
 /// A change that is not there after this time ends the benchmark.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(30);
@@ -32,8 +32,8 @@ const ASK_EVERY: Duration = Duration::from_millis(1);
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// Between the answer to one change and the next change.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The same for NSD, which reloads at most once a second: sooner, the wait for its last reload would be measured.
-const PAUSE_NSD: Duration = Duration::from_millis(1200);
+/// Between two looks at the changed record: what the delays are known to.
+const LOOK_AGAIN: Duration = Duration::from_micros(300);
 /// The record that changes.
 const RECORD: &str = "n000042";
 
@@ -46,15 +46,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     for repeat in 1..=options.repeats() {
         progress(&format!("repeat {repeat} of {}: the origin itself", options.repeats()));
         let origin = (rig.net.host("origin"), rig.origin.v4());
-        let delays = changes(&rig, origin, &mut next, options.changes, Duration::ZERO)?;
+        let delays = changes(&rig, origin, &mut next, options.changes)?;
         add_delays(&mut samples, "bind (the origin)", &case, delays);
         for &subject in &options.subjects {
             progress(&format!("repeat {repeat} of {}: {}", options.repeats(), subject.name()));
             let server = rig.start(subject, None, false)?;
             wait_until_served(&rig, &server)?;
             let background = Background::start(rig.net.host("client"), server.v4())?;
-            let pause = if subject == Subject::Nsd { PAUSE_NSD } else { PAUSE };
-            let delays = changes(&rig, (rig.net.host("client"), server.v4()), &mut next, options.changes, pause)
+            let delays = changes(&rig, (rig.net.host("client"), server.v4()), &mut next, options.changes)
                 .with_context(|| server_end(&server))?;
             let (asked, lost) = background.end()?;
             server.stop()?;
@@ -73,13 +72,7 @@ fn add_delays(samples: &mut Samples, subject: &str, case: &str, delays_ms: Vec<f
 }
 
 /// So many changes, one after the other was seen; the delay of each in milliseconds.
-fn changes(
-    rig: &Rig,
-    (from, server): (&Namespace, IpAddr),
-    next: &mut u32,
-    count: u32,
-    pause: Duration,
-) -> anyhow::Result<Vec<f64>> {
+fn changes(rig: &Rig, (from, server): (&Namespace, IpAddr), next: &mut u32, count: u32) -> anyhow::Result<Vec<f64>> {
     let nsupdate = rig
         .origin
         .namespace()
@@ -92,7 +85,7 @@ fn changes(
     let delays = (0..count)
         .map(|_| {
             *next += 1;
-            thread::sleep(pause);
+            thread::sleep(PAUSE);
             one_change(&nsupdate, &mut client, *next)
         })
         .collect();
@@ -111,6 +104,7 @@ fn one_change(nsupdate: &Process, client: &mut dns::Client, number: u32) -> anyh
         if client.ask_once(&name, dns::Rtype::A, LOOK).is_some_and(|reply| reply.addresses() == [address]) {
             return Ok(start.elapsed().as_secs_f64() * 1e3);
         }
+        thread::sleep(LOOK_AGAIN);
         if start.elapsed() > CHANGE_DEADLINE {
             bail!("change {number} was not answered within {CHANGE_DEADLINE:?}; nsupdate said: {}", nsupdate.output());
         }

@@ -48,13 +48,13 @@ impl PeerBuilder<Nsd> {
         }
         let write_s = if self.zone_files { 2 } else { 3600 };
         // The reload timeout is the least time between two reloads; the default of 1 s would be measured instead of
-        // the server.
+        // the server; so would its rate limit of 200 answers a second.
         let _ = write!(
             text,
             "  server-count: 1\n  reuseport: yes\n  database: \"\"\n  username: \"\"\n  chroot: \"\"\n  \
              zonesdir: \"{folder_name}/zones\"\n  zonelistfile: \"{folder_name}/zone.list\"\n  \
              xfrdfile: \"{folder_name}/xfrd.state\"\n  xfrdir: \"{folder_name}\"\n  pidfile: \"{folder_name}/nsd.pid\"\n  \
-             tcp-count: 200\n  xfrd-reload-timeout: 0\n  \
+             tcp-count: 200\n  xfrd-reload-timeout: 0\n  rrl-ratelimit: 0\n  \
              zonefiles-write: {write_s}\n  verbosity: 1\n  hide-version: yes\n\
              remote-control:\n  control-enable: no\n"
         );
