@@ -20,6 +20,7 @@ const LABELS_MAX: usize = 127;
 pub struct Mark {
     length: usize,
     targets: usize,
+    question_hashed: bool,
     counts: [u16; 3],
 }
 
@@ -30,8 +31,12 @@ pub struct Writer<'b> {
     length: usize,
     limit: usize,
     header: Header,
+    /// The length of the name in the question, which stands right behind the header; 0 without a question. Most
+    /// owners are that name: only one that differs makes a target of it.
+    question_octets: usize,
+    question_hashed: bool,
     /// Where suffixes of names stand, and a hash of each, so that most comparisons are of two numbers.
-    targets: [(u32, u16); TARGETS_MAX],
+    targets: [(u16, u16); TARGETS_MAX],
     target_count: usize,
 }
 
@@ -40,13 +45,23 @@ impl<'b> Writer<'b> {
     ///
     /// # Errors
     /// [`Full`] when not even a header fits.
+    #[inline]
     pub fn new(buffer: &'b mut [u8], limit: usize) -> Result<Writer<'b>, Full> {
         let limit = limit.min(buffer.len()).min(crate::MESSAGE_BYTES_MAX);
         if limit < HEADER_BYTES {
             return Err(Full);
         }
         let header = Header::default();
-        Ok(Writer { buffer, length: HEADER_BYTES, limit, header, targets: [(0, 0); TARGETS_MAX], target_count: 0 })
+        Ok(Writer {
+            buffer,
+            length: HEADER_BYTES,
+            limit,
+            header,
+            question_octets: 0,
+            question_hashed: false,
+            targets: [(0, 0); TARGETS_MAX],
+            target_count: 0,
+        })
     }
 
     /// The message so far, in octets.
@@ -102,13 +117,19 @@ impl<'b> Writer<'b> {
     #[must_use]
     pub fn mark(&self) -> Mark {
         let Header { ancount, nscount, arcount, .. } = self.header;
-        Mark { length: self.length, targets: self.target_count, counts: [ancount, nscount, arcount] }
+        Mark {
+            length: self.length,
+            targets: self.target_count,
+            question_hashed: self.question_hashed,
+            counts: [ancount, nscount, arcount],
+        }
     }
 
     /// Takes back all that was written since `mark`.
     pub fn rollback(&mut self, mark: Mark) {
         self.length = mark.length.min(self.length);
         self.target_count = mark.targets.min(self.target_count);
+        self.question_hashed = mark.question_hashed;
         [self.header.ancount, self.header.nscount, self.header.arcount] = mark.counts;
     }
 
@@ -118,13 +139,17 @@ impl<'b> Writer<'b> {
     /// [`Full`].
     pub fn question(&mut self, name: NameRef<'_>, rtype: Rtype, class: Class) -> Result<(), Full> {
         let mark = self.mark();
+        let is_first = self.length == HEADER_BYTES;
         let written = self
-            .name(name, true)
+            .name(name, !is_first)
             .and_then(|()| self.put(&rtype.0.to_be_bytes()))
             .and_then(|()| self.put(&class.0.to_be_bytes()));
         match written {
             Ok(()) => self.header.qdcount = self.header.qdcount.saturating_add(1),
             Err(Full) => self.rollback(mark),
+        }
+        if is_first && written.is_ok() {
+            self.question_octets = name.as_bytes().len();
         }
         written
     }
@@ -273,8 +298,14 @@ impl<'b> Writer<'b> {
         if !compress || name.is_root() {
             return self.put(bytes);
         }
+        if self.question_octets > 0 {
+            if self.question_name().is_some_and(|question| question.eq_ignore_ascii_case(bytes)) {
+                return self.put(&(0xc000 | HEADER_BYTES as u16).to_be_bytes());
+            }
+            self.add_question();
+        }
         let mut starts = [0u8; LABELS_MAX];
-        let mut hashes = [0u32; LABELS_MAX];
+        let mut hashes = [0u16; LABELS_MAX];
         let count = suffix_hashes(bytes, &mut starts, &mut hashes);
         let suffixes = || starts.iter().zip(&hashes).take(count).map(|(start, hash)| (usize::from(*start), *hash));
         let found = suffixes().find_map(|(start, hash)| {
@@ -296,7 +327,24 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    fn add_target(&mut self, offset: usize, hash: u32) {
+    fn question_name(&self) -> Option<&[u8]> {
+        self.buffer.get(HEADER_BYTES..HEADER_BYTES + self.question_octets)
+    }
+
+    /// Makes targets of the question's name and its suffixes, unless they are.
+    fn add_question(&mut self) {
+        if std::mem::replace(&mut self.question_hashed, true) {
+            return;
+        }
+        let mut starts = [0u8; LABELS_MAX];
+        let mut hashes = [0u16; LABELS_MAX];
+        let count = self.question_name().map_or(0, |bytes| suffix_hashes(bytes, &mut starts, &mut hashes));
+        for (start, hash) in starts.iter().zip(&hashes).take(count) {
+            self.add_target(HEADER_BYTES + usize::from(*start), *hash);
+        }
+    }
+
+    fn add_target(&mut self, offset: usize, hash: u16) {
         if offset <= POINTER_MAX
             && let Some(slot) = self.targets.get_mut(self.target_count)
         {
@@ -305,7 +353,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    fn find_target(&self, suffix: &[u8], hash: u32) -> Option<u16> {
+    fn find_target(&self, suffix: &[u8], hash: u16) -> Option<u16> {
         let known = self.targets.get(..self.target_count)?;
         known.iter().find(|(h, offset)| *h == hash && self.same_name(usize::from(*offset), suffix)).map(|t| t.1)
     }
@@ -356,7 +404,7 @@ impl OptionWriter<'_, '_> {
 
 /// Fills in where each suffix of a name begins, from the longest, and a hash of it without case; how many
 /// there are, the root left out.
-fn suffix_hashes(bytes: &[u8], starts: &mut [u8; LABELS_MAX], hashes: &mut [u32; LABELS_MAX]) -> usize {
+fn suffix_hashes(bytes: &[u8], starts: &mut [u8; LABELS_MAX], hashes: &mut [u16; LABELS_MAX]) -> usize {
     let mut count = 0;
     let mut at = 0usize;
     while let (Some(&length), Some(slot)) = (bytes.get(at), starts.get_mut(count)) {
@@ -372,14 +420,14 @@ fn suffix_hashes(bytes: &[u8], starts: &mut [u8; LABELS_MAX], hashes: &mut [u32;
     for (start, slot) in starts.iter().zip(hashes.iter_mut()).take(count).rev() {
         let label = bytes.get(usize::from(*start)..end).unwrap_or(&[]);
         for chunk in label.chunks(4) {
-            let mut word = [0u8; 4];
-            for (to, from) in word.iter_mut().zip(chunk) {
-                *to = *from;
-            }
+            let word = match chunk.first_chunk::<4>() {
+                Some(word) => u32::from_le_bytes(*word),
+                None => chunk.iter().fold(0, |word, octet| word << 8 | u32::from(*octet)),
+            };
             // 0x20 set folds letters; other octets that fold together are told apart by the comparison.
-            hash = (hash.rotate_left(5) ^ (u32::from_le_bytes(word) | 0x2020_2020)).wrapping_mul(0x9e37_79b1);
+            hash = (hash.rotate_left(5) ^ (word | 0x2020_2020)).wrapping_mul(0x9e37_79b1);
         }
-        *slot = hash;
+        *slot = (hash >> 16) as u16;
         end = usize::from(*start);
     }
     count
