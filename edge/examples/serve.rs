@@ -57,7 +57,8 @@ fn ask_itself(zones: &Zones) -> Result<(), Box<dyn std::error::Error>> {
     let (zones, settings, counters) = (zones.load(), Settings::default(), Counters::default());
     let context = Context { zones: &zones, settings: &settings, notify: &NoNotify, counters: &counters, now_s: 0 };
     let client = Client { peer: "192.0.2.1:1053".parse()?, transport: Transport::Udp, idle: Duration::ZERO };
-    let queries = (0..NAMES).map(|number| make_query(number.wrapping_mul(7919) % NAMES)).collect::<Result<Vec<_>, _>>()?;
+    let queries =
+        (0..NAMES).map(|number| make_query(number.wrapping_mul(7919) % NAMES)).collect::<Result<Vec<_>, _>>()?;
     let mut out = [0; 1232];
     let began = Instant::now();
     let mut bytes = 0;

@@ -39,6 +39,7 @@ pub(super) struct Finished {
 
 impl<'b, 'f> Reply<'b, 'f> {
     /// Begins the answer with the question, in the client's own case; room for the OPT record is kept.
+    #[inline]
     pub(super) fn begin(out: &'b mut [u8], form: &'f Form<'f>, question: Option<&Question<'_>>) -> Result<Self, Full> {
         let opt_bytes = form.edns.as_ref().map_or(0, |edns| edns.bytes());
         let mut writer = Writer::new(out, form.limit.saturating_sub(opt_bytes))?;
