@@ -1,5 +1,7 @@
 //! An answer as sections of RRsets that borrow from the snapshot and the question: nothing here allocates.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use arrayvec::ArrayVec;
 use wire::{Name, NameRef, Rtype, Section};
 

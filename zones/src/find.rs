@@ -10,6 +10,8 @@
 //!    └────────────────────── next name of the chain ◀───────┘
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use wire::{Name, NameRef, Rtype, rdata};
 
 use crate::Zone;
@@ -96,7 +98,8 @@ impl<'a> Finder<'a, '_> {
     /// Takes one step; `None` outside the zone.
     fn look_up(&mut self, current: Current<'a>, name: NameRef<'_>) -> Option<Step<'a>> {
         let zone = self.zone;
-        let key = OwnerKey::new(name, zone.apex())?;
+        let mut key = OwnerKey::empty();
+        key.set(name, zone.apex())?;
         let seek = zone.owners.seek(key.as_bytes());
         let subject = Subject { current, name, key: &key, seek: &seek };
         Some(match zone.locate(&key, &seek, self.qtype) {
@@ -350,7 +353,12 @@ impl Zone {
             return above;
         }
         match exact {
-            Some(entry) if depth > 0 && qtype != Rtype::DS && Node(entry.value()).rrset(Rtype::NS).is_some() => {
+            Some(entry)
+                if self.totals.cuts > 0
+                    && depth > 0
+                    && qtype != Rtype::DS
+                    && Node(entry.value()).rrset(Rtype::NS).is_some() =>
+            {
                 Location::Cut(entry, depth)
             }
             Some(entry) => Location::Node(entry),

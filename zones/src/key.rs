@@ -4,6 +4,8 @@
 //! empty key. A zero octet inside a label becomes `01 01`, a one octet `01 02`. So a name is below another exactly if its
 //! key begins with the other's, and no key has two zero octets in a row.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use arrayvec::ArrayVec;
 use wire::{NAME_BYTES_MAX, Name, NameRef};
 
@@ -20,8 +22,22 @@ pub(crate) struct OwnerKey {
 }
 
 impl OwnerKey {
+    /// The key of the apex, and the place for any other.
+    #[inline]
+    pub(crate) fn empty() -> OwnerKey {
+        OwnerKey { bytes: ArrayVec::new(), ends: ArrayVec::new() }
+    }
+
     /// The key of `name` in the zone `apex`; `None` if it is not within it.
     pub(crate) fn new(name: NameRef<'_>, apex: NameRef<'_>) -> Option<OwnerKey> {
+        let mut key = OwnerKey::empty();
+        key.set(name, apex).map(|()| key)
+    }
+
+    /// Becomes the key of `name`; for where a copy of half a kilobyte would be felt.
+    pub(crate) fn set(&mut self, name: NameRef<'_>, apex: NameRef<'_>) -> Option<()> {
+        self.bytes.clear();
+        self.ends.clear();
         let bytes = name.as_bytes();
         let below = bytes.len().checked_sub(apex.as_bytes().len())?;
         let mut starts = [0u8; LABELS_MAX];
@@ -34,13 +50,12 @@ impl OwnerKey {
         if at != below || !bytes.get(below..)?.eq_ignore_ascii_case(apex.as_bytes()) {
             return None;
         }
-        let mut key = OwnerKey { bytes: ArrayVec::new(), ends: ArrayVec::new_const() };
         for &start in starts.get(..labels)?.iter().rev() {
             let start = usize::from(start);
             let len = usize::from(*bytes.get(start)?);
-            key.push_label(bytes.get(start + 1..start + 1 + len)?)?;
+            self.push_label(bytes.get(start + 1..start + 1 + len)?)?;
         }
-        Some(key)
+        Some(())
     }
 
     fn push_label(&mut self, label: &[u8]) -> Option<()> {

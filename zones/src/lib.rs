@@ -1,6 +1,7 @@
 //! Immutable snapshots of zones, the differences between them, and finding the answer for a name.
 
 mod answer;
+mod apply;
 mod builder;
 mod check;
 mod difference;

@@ -12,6 +12,8 @@
 //! RRset is the least of its records' (RFC 2181 §5.2), and so is that of its signatures, apart. Records of an RRset stand
 //! in an order of their own, not the order they came in.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use std::cmp::Ordering;
 
 use wire::{Rtype, rdata};

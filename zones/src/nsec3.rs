@@ -1,5 +1,7 @@
 //! Hashed owner names of NSEC3 (RFC 5155 §3.3, §5).
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use arrayvec::ArrayVec;
 use sha1::{Digest, Sha1};
 use wire::{LABEL_BYTES_MAX, NameRef, Rtype};

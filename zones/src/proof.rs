@@ -1,5 +1,7 @@
 //! Proofs of what is not there, from the chains that the signer made: NSEC (RFC 4035 §3.1.3) and NSEC3 (RFC 5155 §7.2).
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use wire::{NameRef, Rtype};
 
 use crate::answer::{Owner, Rrset};
@@ -74,10 +76,9 @@ impl<'a> Finder<'a, '_> {
             }
             (Denial::Nsec3(params), Some(encloser)) => {
                 let encloser = self.push_encloser(params, subject, encloser);
-                if let Ok(wildcard) = subject.ancestor(encloser).to_owned().prepend(b"*") {
-                    if !self.push_nsec3_match(params, wildcard.as_ref()) {
-                        self.push_nsec3_cover(params, wildcard.as_ref());
-                    }
+                let wildcard = subject.ancestor(encloser).to_owned().prepend(b"*");
+                if let Some(wildcard) = wildcard.ok().filter(|name| !self.push_nsec3_match(params, name.as_ref())) {
+                    self.push_nsec3_cover(params, wildcard.as_ref());
                 }
             }
         }

@@ -9,6 +9,8 @@
 //! Inner nodes are not kept; they follow from the pages. Reading trusts nothing: what is cut off, altered or malformed
 //! is refused, and what is accepted is as good as if it had been built here.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use std::io::Write;
 
 use wire::{Name, NameRef};

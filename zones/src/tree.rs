@@ -13,12 +13,14 @@
 
 mod edit;
 mod page;
+mod writer;
 
 use std::sync::Arc;
 
 pub(crate) use edit::Edit;
 pub(crate) use page::KEY_BYTES_MAX;
-use page::{Page, PageWriter};
+use page::Page;
+use writer::PageWriter;
 
 /// What a leaf page is filled up to; a page of a single entry may be longer.
 const PAGE_BYTES_TARGET: usize = 4096 - 32;

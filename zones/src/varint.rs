@@ -1,5 +1,7 @@
 //! Unsigned little-endian base-128 integers, as the pages and the difference encoding use them.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 /// The bytes a `u32` takes at most.
 pub(crate) const LEN_MAX: usize = 5;
 

@@ -7,6 +7,8 @@
 //! Zones come and go by replacing the table; a new snapshot replaces the state in its slot. A reader holds a guard while
 //! it uses either, and sees the table or state as it was when it took it.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};

@@ -1,5 +1,7 @@
 //! A zone at one serial: an immutable snapshot.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use wire::{Name, NameRef, Rtype, rdata::Soa};
 
 use crate::key::{self, OWNER_KEY_BYTES_MAX};

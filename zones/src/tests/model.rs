@@ -178,7 +178,7 @@ impl Model {
             }
         }
         if let Some(node) = self.nodes.get(current) {
-            return self.from_node(current, node, qtype, None, expected);
+            return self.answer_from(current, node, qtype, None, expected);
         }
         if self.exists(current) {
             expected.needs.push(Need::NoType { name: *current, empty: true });
@@ -187,7 +187,7 @@ impl Model {
         let encloser = *self.path(current).iter().rev().find(|above| self.exists(above)).unwrap();
         let wildcard = encloser.prepend(b"*").unwrap();
         match self.nodes.get(&wildcard) {
-            Some(node) => self.from_node(current, node, qtype, Some(encloser), expected),
+            Some(node) => self.answer_from(current, node, qtype, Some(encloser), expected),
             None if self.exists(&wildcard) => {
                 expected.needs.push(Need::NoWildcardType { name: *current, encloser, empty: true });
                 Err(Outcome::NoData)
@@ -199,7 +199,7 @@ impl Model {
         }
     }
 
-    fn from_node(
+    fn answer_from(
         &self,
         current: &Name,
         node: &Node,
@@ -243,6 +243,8 @@ impl Model {
 /// The proofs of an answer as a validator sees them.
 enum Proofs<'p> {
     Nsec(Vec<(Name, Name, Vec<u8>)>),
+    /// Hash, next hash, opt-out, types.
+    #[allow(clippy::type_complexity)]
     Nsec3(&'p Nsec3Params, Vec<(Vec<u8>, Vec<u8>, bool, Vec<u8>)>),
 }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::page::{ENTRY_OVERHEAD, Page, PageWriter, common_len};
+use super::page::{Page, common_len};
+use super::writer::{ENTRY_OVERHEAD, PageWriter};
 use super::{Child, FANOUT_MAX, Inner, PAGE_BYTES_TARGET, Tree, group, grow_levels};
 
 /// A page or node below a quarter of its room is joined with a neighbour where both fit one.

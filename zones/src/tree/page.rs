@@ -2,28 +2,35 @@
 //!
 //! ```text
 //! 0        2          4
-//! +--------+----------+--------+------------------+-----------------------+---------
-//! | count  | W prefix | prefix | heads            | ends                  | entries
-//! |        |   length |        | count × 8 bytes  | count × 2 (W: 4) bytes|
-//! +--------+----------+--------+------------------+-----------------------+---------
+//! +--------+----------+--------+------------+-----------+------------------------+---------
+//! | count  | W prefix | prefix | samples    | heads     | ends                   | entries
+//! |        |   length |        | × 8 bytes  | × 8 bytes | × 2 (W: 4) bytes       |
+//! +--------+----------+--------+------------+-----------+------------------------+---------
 //! ```
 //!
 //! The prefix is what all keys of the page share; a *suffix* is the rest of a key. A head is the first eight bytes of a
-//! suffix, padded with zeros: comparing heads as integers decides nearly every search without touching the entries. An
-//! entry is the suffix's length, what of it the head has no room for, and the value; `ends` says where each stops,
-//! counted from the start of the entries. `W` marks pages beyond 64 KiB (a single huge RRset), whose ends are wide.
+//! suffix, padded with zeros, as a number (the heads are little-endian, the rest big-endian): comparing heads decides
+//! nearly every search without touching the entries. Samples repeat every sixteenth head, the first left out, so that a
+//! search reads two short runs of memory rather than jumps about in one long. An entry is the suffix's length, what of
+//! it the head has no room for, and the value; `ends` says where each stops, counted from the start of the entries. `W`
+//! marks pages beyond 64 KiB (a single huge RRset), whose ends are wide.
 //!
 //! Pages come from disk too, so nothing here trusts what it reads: [`Page::validate`] refuses a malformed page, and the
 //! accessors give an empty slice rather than panic on one that was never validated.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use crate::varint;
 
-const HEADER_LEN: usize = 4;
-const HEAD_LEN: usize = 8;
-const WIDE: u16 = 0x8000;
+pub(super) const HEADER_LEN: usize = 4;
+pub(super) const HEAD_LEN: usize = 8;
+/// Each sample stands for this many heads.
+pub(super) const SAMPLE_STRIDE: usize = 16;
+/// More samples than this are searched by halves first.
+const SAMPLES_SCANNED_MAX: usize = 32;
+pub(super) const WIDE: u16 = 0x8000;
 
 /// The longest key a page takes: an escaped name is shorter, and the length shares its field with a flag.
 pub(crate) const KEY_BYTES_MAX: usize = 1024;
@@ -34,12 +41,14 @@ pub(crate) struct Page<'a> {
     count: usize,
     wide: bool,
     prefix: &'a [u8],
+    samples: &'a [u8],
     heads: &'a [u8],
     ends: &'a [u8],
     entries: &'a [u8],
 }
 
-const EMPTY: Page<'static> = Page { count: 0, wide: false, prefix: &[], heads: &[], ends: &[], entries: &[] };
+const EMPTY: Page<'static> =
+    Page { count: 0, wide: false, prefix: &[], samples: &[], heads: &[], ends: &[], entries: &[] };
 
 impl<'a> Page<'a> {
     /// Splits a page into its parts. Malformed bytes read as an empty page.
@@ -56,9 +65,10 @@ impl<'a> Page<'a> {
         let prefix_len = u16::from_be_bytes([p0, p1]);
         let wide = prefix_len & WIDE != 0;
         let (prefix, rest) = rest.split_at_checked(usize::from(prefix_len & !WIDE))?;
+        let (samples, rest) = rest.split_at_checked(sample_count(count) * HEAD_LEN)?;
         let (heads, rest) = rest.split_at_checked(count * HEAD_LEN)?;
         let (ends, entries) = rest.split_at_checked(count * if wide { 4 } else { 2 })?;
-        Some(Page { count, wide, prefix, heads, ends, entries })
+        Some(Page { count, wide, prefix, samples, heads, ends, entries })
     }
 
     /// The number of entries.
@@ -69,10 +79,7 @@ impl<'a> Page<'a> {
 
     #[inline]
     fn head(&self, index: usize) -> u64 {
-        match self.heads.get(index * HEAD_LEN..).and_then(|heads| heads.first_chunk::<HEAD_LEN>()) {
-            Some(head) => u64::from_be_bytes(*head),
-            None => u64::MAX,
-        }
+        head_at(self.heads, index)
     }
 
     #[inline]
@@ -165,18 +172,18 @@ impl<'a> Page<'a> {
     /// The first entry whose head is not below `head`.
     #[inline]
     fn lower_bound(&self, head: u64) -> usize {
-        if self.count == 0 {
-            return 0;
-        }
-        let (mut base, mut size) = (0, self.count);
-        while size > 1 {
-            let half = size / 2;
-            if self.head(base + half) < head {
-                base += half;
+        let (mut low, mut high) = (0, self.samples.len() / HEAD_LEN);
+        while high - low > SAMPLES_SCANNED_MAX {
+            let middle = low + (high - low) / 2;
+            if head_at(self.samples, middle) < head {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
-            size -= half;
         }
-        base + usize::from(self.head(base) < head)
+        let block = low + count_below(self.samples, low, high, head);
+        let start = block * SAMPLE_STRIDE;
+        start + count_below(self.heads, start, (start + SAMPLE_STRIDE).min(self.count), head)
     }
 
     /// Searches the entries from `low` on whose heads all equal `head`.
@@ -244,6 +251,10 @@ impl<'a> Page<'a> {
                     return None;
                 }
             }
+            let sampled = index > 0 && index % SAMPLE_STRIDE == 0;
+            if sampled && head_at(page.samples, index / SAMPLE_STRIDE - 1) != head {
+                return None;
+            }
             if !values(&page, index, value) {
                 return None;
             }
@@ -254,12 +265,35 @@ impl<'a> Page<'a> {
     }
 }
 
+/// How many of the ascending heads from `start` to `end` are below `head`. Looking at all of them is faster than halving:
+/// nothing waits for anything.
+#[inline]
+fn count_below(heads: &[u8], start: usize, end: usize, head: u64) -> usize {
+    let heads = heads.get(start * HEAD_LEN..end * HEAD_LEN).unwrap_or(&[]);
+    heads.chunks_exact(HEAD_LEN).map(|chunk| usize::from(head_at(chunk, 0) < head)).sum()
+}
+
+#[inline]
+fn head_at(heads: &[u8], index: usize) -> u64 {
+    match heads.get(index * HEAD_LEN..).and_then(|heads| heads.first_chunk::<HEAD_LEN>()) {
+        Some(head) => u64::from_le_bytes(*head),
+        None => u64::MAX,
+    }
+}
+
+/// How many samples a page of `count` entries has.
+#[inline]
+pub(super) fn sample_count(count: usize) -> usize {
+    count.saturating_sub(1) / SAMPLE_STRIDE
+}
+
 fn padded_with_zeros(head: u64, suffix_len: usize) -> bool {
     suffix_len >= HEAD_LEN || (suffix_len == 0 && head == 0) || (suffix_len > 0 && head << (8 * suffix_len as u32) == 0)
 }
 
+/// The head of a suffix: its first bytes as a number.
 #[inline]
-fn head_of(suffix: &[u8]) -> u64 {
+pub(super) fn head_of(suffix: &[u8]) -> u64 {
     if let Some(head) = suffix.first_chunk::<HEAD_LEN>() {
         return u64::from_be_bytes(*head);
     }
@@ -274,121 +308,4 @@ fn head_of(suffix: &[u8]) -> u64 {
 #[inline]
 pub(crate) fn common_len(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
-}
-
-/// Collects ascending keys and writes pages of them.
-#[derive(Default)]
-pub(crate) struct PageWriter {
-    keys: Vec<u8>,
-    key_ends: Vec<u32>,
-    values: Vec<u8>,
-    value_ends: Vec<u32>,
-    prefix_len: usize,
-    scratch: Vec<u8>,
-}
-
-/// What an entry costs beside its tail and its value: head, end, suffix length.
-pub(crate) const ENTRY_OVERHEAD: usize = HEAD_LEN + 3;
-
-impl PageWriter {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.key_ends.is_empty()
-    }
-
-    fn last_key(&self) -> Option<&[u8]> {
-        self.key_ends.len().checked_sub(1).map(|last| span(&self.keys, &self.key_ends, last))
-    }
-
-    fn first_key(&self) -> &[u8] {
-        span(&self.keys, &self.key_ends, 0)
-    }
-
-    /// About how long the page would be with one more entry.
-    #[inline]
-    pub(crate) fn len_with(&self, key: &[u8], value: &[u8]) -> usize {
-        let count = self.key_ends.len() + 1;
-        let prefix_len = if count == 1 { key.len() } else { common_len(&self.first_key()[..self.prefix_len], key) };
-        let tails = (self.keys.len() + key.len()).saturating_sub(count * (prefix_len + HEAD_LEN));
-        HEADER_LEN + prefix_len + count * ENTRY_OVERHEAD + tails + self.values.len() + value.len()
-    }
-
-    /// Whether another entry fits the field that counts them.
-    pub(crate) fn has_room(&self) -> bool {
-        self.key_ends.len() < usize::from(u16::MAX)
-    }
-
-    /// Appends an entry. The key is above all that were pushed since the last [`finish`](Self::finish).
-    #[inline]
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
-        debug_assert!(self.last_key().is_none_or(|last| last < key));
-        debug_assert!(key.len() <= KEY_BYTES_MAX);
-        self.prefix_len =
-            if self.is_empty() { key.len() } else { common_len(&self.first_key()[..self.prefix_len], key) };
-        self.keys.extend_from_slice(key);
-        self.key_ends.push(self.keys.len() as u32);
-        self.values.extend_from_slice(value);
-        self.value_ends.push(self.values.len() as u32);
-    }
-
-    /// Writes the page and starts the next.
-    pub(crate) fn finish(&mut self) -> Arc<[u8]> {
-        let page = Arc::from(self.write());
-        self.clear();
-        page
-    }
-
-    /// The same for a page that needs no sharing.
-    pub(crate) fn finish_boxed(&mut self) -> Box<[u8]> {
-        let page = Box::from(self.write());
-        self.clear();
-        page
-    }
-
-    fn clear(&mut self) {
-        self.keys.clear();
-        self.key_ends.clear();
-        self.values.clear();
-        self.value_ends.clear();
-    }
-
-    fn write(&mut self) -> &[u8] {
-        let count = self.key_ends.len();
-        let prefix_len = self.prefix_len;
-        let longest = self.keys.len() + self.values.len() + count * varint::LEN_MAX;
-        let wide = longest > usize::from(u16::MAX);
-        let end_len = if wide { 4 } else { 2 };
-        let out = &mut self.scratch;
-        out.clear();
-        out.extend_from_slice(&(count as u16).to_be_bytes());
-        out.extend_from_slice(&(prefix_len as u16 | if wide { WIDE } else { 0 }).to_be_bytes());
-        if count > 0 {
-            out.extend_from_slice(&span(&self.keys, &self.key_ends, 0)[..prefix_len]);
-        }
-        for index in 0..count {
-            let suffix = &span(&self.keys, &self.key_ends, index)[prefix_len..];
-            out.extend_from_slice(&head_of(suffix).to_be_bytes());
-        }
-        let ends_at = out.len();
-        out.resize(ends_at + count * end_len, 0);
-        let entries_at = out.len();
-        for index in 0..count {
-            let suffix = &span(&self.keys, &self.key_ends, index)[prefix_len..];
-            varint::write(out, suffix.len() as u32);
-            out.extend_from_slice(suffix.get(HEAD_LEN..).unwrap_or(&[]));
-            out.extend_from_slice(span(&self.values, &self.value_ends, index));
-            let end = (out.len() - entries_at) as u32;
-            let at = ends_at + index * end_len;
-            if wide {
-                out[at..at + 4].copy_from_slice(&end.to_be_bytes());
-            } else {
-                out[at..at + 2].copy_from_slice(&(end as u16).to_be_bytes());
-            }
-        }
-        out
-    }
-}
-
-fn span<'a>(bytes: &'a [u8], ends: &[u32], index: usize) -> &'a [u8] {
-    let start = if index == 0 { 0 } else { ends[index - 1] as usize };
-    &bytes[start..ends[index] as usize]
 }
