@@ -14,6 +14,8 @@ use super::UdpSocket;
 
 /// Datagrams in a batch.
 pub(crate) const BATCH_DATAGRAMS_MAX: usize = 64;
+/// Datagrams asked for while few come: each costs a header to prepare, there or not.
+const BATCH_DATAGRAMS_MIN: usize = 4;
 /// Bytes taken of a datagram; what is longer arrives cut off, and so is malformed. Real queries have fewer than 600.
 const QUERY_BYTES_MAX: usize = 2048;
 /// From one receive buffer to the next: not a power of two, or the first bytes of all of them would fight for the same
@@ -73,6 +75,8 @@ pub(crate) struct Batch {
     answers: Box<[u8]>,
     send_vectors: Box<[libc::iovec]>,
     send_headers: Box<[libc::mmsghdr]>,
+    /// Datagrams to ask for next: follows the load between the two bounds.
+    wanted: usize,
     /// Datagrams received and not yet answered.
     received: usize,
     /// Answers written and not yet sent.
@@ -110,6 +114,7 @@ impl Batch {
             answers: vec![0; N * ANSWER_BYTES_MAX].into(),
             send_vectors: vec![no_vector; N].into(),
             send_headers: vec![no_header; N].into(),
+            wanted: BATCH_DATAGRAMS_MIN,
             received: 0,
             to_send: vec![ToSend::default(); N].into(),
             to_send_count: 0,
@@ -123,8 +128,8 @@ impl Batch {
         self.to_send_count = 0;
         let with_control = socket.reports_destination();
         let queries = self.queries.as_mut_ptr();
-        for index in 0..BATCH_DATAGRAMS_MAX {
-            self.receive_vectors[index] = libc::iovec {
+        for (index, vector) in self.receive_vectors.iter_mut().enumerate().take(self.wanted) {
+            *vector = libc::iovec {
                 iov_base: queries.wrapping_add(index * QUERY_STRIDE_BYTES).cast(),
                 iov_len: QUERY_BYTES_MAX,
             };
@@ -132,7 +137,7 @@ impl Batch {
         let vectors = self.receive_vectors.as_mut_ptr();
         let names = self.names.as_mut_ptr();
         let controls = self.controls.as_mut_ptr();
-        for (index, header) in self.receive_headers.iter_mut().enumerate() {
+        for (index, header) in self.receive_headers.iter_mut().enumerate().take(self.wanted) {
             header.msg_hdr = libc::msghdr {
                 msg_name: names.wrapping_add(index).cast(),
                 msg_namelen: size_of::<RawName>() as libc::socklen_t,
@@ -144,27 +149,37 @@ impl Batch {
             };
         }
         let flags = if wait { libc::MSG_WAITFORONE } else { libc::MSG_DONTWAIT };
-        // SAFETY: each of the BATCH_DATAGRAMS_MAX headers points to one vector, one name and (or null) one control
-        // buffer of its own, with their true lengths, all within boxes that this batch owns and that nothing else
-        // refers to during the call; no timeout is passed.
+        // SAFETY: `wanted` is at most BATCH_DATAGRAMS_MAX, the length of the boxes; each of so many headers points to
+        // one vector, one name and (or null) one control buffer of its own, with their true lengths, all within boxes
+        // that this batch owns and that nothing else refers to during the call; no timeout is passed.
         let result = unsafe {
             libc::recvmmsg(
                 socket.as_fd().as_raw_fd(),
                 self.receive_headers.as_mut_ptr(),
-                BATCH_DATAGRAMS_MAX as libc::c_uint,
+                self.wanted as libc::c_uint,
                 flags as _,
                 std::ptr::null_mut(),
             )
         };
         match usize::try_from(result) {
             Ok(received) => {
-                self.received = received.min(BATCH_DATAGRAMS_MAX);
+                self.received = received.min(self.wanted);
+                self.follow_load();
                 Ok(self.received)
             }
             Err(_) => match io::Error::last_os_error() {
                 error if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(0),
                 error => Err(error),
             },
+        }
+    }
+
+    /// Asks for more when all that was asked for came, for less when little of it did.
+    fn follow_load(&mut self) {
+        if self.received == self.wanted {
+            self.wanted = (self.wanted * 2).min(BATCH_DATAGRAMS_MAX);
+        } else if self.received < self.wanted / 4 {
+            self.wanted = (self.wanted / 2).max(BATCH_DATAGRAMS_MIN);
         }
     }
 
