@@ -58,21 +58,31 @@ impl OwnerKey {
         Some(())
     }
 
+    #[inline]
     fn push_label(&mut self, label: &[u8]) -> Option<()> {
-        if label.iter().any(|&octet| octet <= ESCAPE) {
-            for &octet in label {
-                match octet {
-                    END | ESCAPE => self.bytes.try_extend_from_slice(&[ESCAPE, octet + 1]).ok()?,
-                    _ => self.bytes.try_push(octet.to_ascii_lowercase()).ok()?,
-                }
-            }
-        } else {
-            let start = self.bytes.len();
-            self.bytes.try_extend_from_slice(label).ok()?;
-            self.bytes.get_mut(start..)?.make_ascii_lowercase();
+        let start = self.bytes.len();
+        self.bytes.try_extend_from_slice(label).ok()?;
+        let mut escapes = false;
+        for octet in self.bytes.get_mut(start..)? {
+            escapes |= *octet <= ESCAPE;
+            *octet = octet.to_ascii_lowercase();
+        }
+        if escapes {
+            self.bytes.truncate(start);
+            self.push_escaped(label)?;
         }
         self.bytes.try_push(END).ok()?;
         self.ends.try_push(self.bytes.len() as u16).ok()
+    }
+
+    fn push_escaped(&mut self, label: &[u8]) -> Option<()> {
+        for &octet in label {
+            match octet {
+                END | ESCAPE => self.bytes.try_extend_from_slice(&[ESCAPE, octet + 1]).ok()?,
+                _ => self.bytes.try_push(octet.to_ascii_lowercase()).ok()?,
+            }
+        }
+        Some(())
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

@@ -166,7 +166,14 @@ impl<'a> Page<'a> {
         if low == self.count || self.head(low) != head {
             return Err(low);
         }
-        self.search_ties(low, head, suffix)
+        if low + 1 < self.count && self.head(low + 1) == head {
+            return self.search_ties(low, head, suffix);
+        }
+        match self.compare_tied(low, head, suffix) {
+            Ordering::Less => Err(low + 1),
+            Ordering::Equal => Ok(low),
+            Ordering::Greater => Err(low),
+        }
     }
 
     /// The first entry whose head is not below `head`.
