@@ -141,6 +141,11 @@ impl Case<'_> {
     #[must_use]
     pub fn differing(&self) -> Vec<Facet> {
         let (a, b) = (self.ours, self.theirs);
+        let header = |answer: &Answer| (answer.rcode, answer.aa, answer.ra, answer.ad);
+        let same = header(a) == header(b) && a.order == b.order;
+        if same && a.answer == b.answer && a.authority == b.authority && a.additional == b.additional {
+            return Vec::new();
+        }
         let mut facets = Vec::new();
         let mut check = |facet: Facet, same: bool| {
             if !same {

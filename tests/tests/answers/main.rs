@@ -39,7 +39,7 @@ fn rich_zones_are_answered_as_by_the_peers() {
 }
 
 /// The real signed root zone of 2017-08-21 with all of the 49,739 questions that a root server was asked, each with DO
-/// and without.
+/// and without, those that were asked again left out.
 #[test]
 fn the_root_zone_is_answered_as_by_the_peers() {
     let (lab, net) = setting::build("root");
@@ -47,8 +47,10 @@ fn the_root_zone_is_answered_as_by_the_peers() {
     let zones = [ZoneFile::make(net.host("client"), lab.folder(), ".", &text, parapet_tests::Signing::Unsigned)];
     let setting = setting::start(lab, net, &zones);
     let asked = parapet_lab::zone_text::root_questions().expect("the root's questions");
-    let questions: Vec<Question> = asked.lines().flat_map(|line| [false, true].map(|dnssec| real_question(line, dnssec))).collect();
-    assert_eq!(questions.len(), 2 * 49_739);
+    assert_eq!(asked.lines().count(), 49_739);
+    let different: BTreeSet<&str> = asked.lines().collect();
+    let questions: Vec<Question> =
+        different.into_iter().flat_map(|line| [false, true].map(|dnssec| real_question(line, dnssec))).collect();
     let outcome = compare_with_peers(&setting, &zones, &questions);
     println!("{} questions, {outcome}", questions.len());
     assert!(outcome.unlisted.is_empty(), "{outcome}");
