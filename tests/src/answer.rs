@@ -94,7 +94,8 @@ impl Answer {
             self.rcode = Rcode(self.rcode.0 | (record.ttl >> 24 << 4) as u16);
             self.edns = true;
             let errors = edns.options().filter(|(code, _)| *code == wire::edns::option::EXTENDED_ERROR);
-            self.extended_errors = errors.filter_map(|(_, d)| Some(u16::from_be_bytes([*d.first()?, *d.get(1)?]))).collect();
+            self.extended_errors =
+                errors.filter_map(|(_, d)| Some(u16::from_be_bytes([*d.first()?, *d.get(1)?]))).collect();
             return Ok(());
         }
         let owner = record.owner()?.to_ascii_lowercase();
@@ -113,7 +114,8 @@ impl Answer {
             Section::Authority => &mut self.authority,
             Section::Additional => &mut self.additional,
         };
-        let (ttl, rdatas) = section.entry(Key { owner, rtype: record.rtype, covered }).or_insert((record.ttl, BTreeSet::new()));
+        let (ttl, rdatas) =
+            section.entry(Key { owner, rtype: record.rtype, covered }).or_insert((record.ttl, BTreeSet::new()));
         if *ttl != record.ttl {
             return Err("the TTLs of an RRset differ".into());
         }
@@ -127,11 +129,19 @@ impl Answer {
     #[must_use]
     pub fn kind(&self) -> String {
         let types = |rrsets: &Rrsets| {
-            let mut types: Vec<String> = rrsets.keys().filter(|key| key.rtype != Rtype::RRSIG || key.owner.as_ref().is_root()).map(|key| key.rtype.to_string()).collect();
+            let mut types: Vec<String> = rrsets
+                .keys()
+                .filter(|key| key.rtype != Rtype::RRSIG || key.owner.as_ref().is_root())
+                .map(|key| key.rtype.to_string())
+                .collect();
             types.dedup();
             types.join(",")
         };
-        let flags = [(self.aa, " aa"), (self.tc, " tc")].iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect::<String>();
+        let flags = [(self.aa, " aa"), (self.tc, " tc")]
+            .iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, flag)| *flag)
+            .collect::<String>();
         format!("{}{flags} [{}] [{}]", self.rcode, types(&self.answer), types(&self.authority))
     }
 
@@ -166,8 +176,12 @@ pub fn describe(rrsets: &Rrsets) -> String {
         if number == DESCRIBED_MAX {
             return out + &format!("\n        … {} in all", rrsets.len());
         }
-        let what = if key.rtype == key.covered { key.rtype.to_string() } else { format!("{}({})", key.rtype, key.covered) };
-        let names: Vec<String> = rdatas.iter().flat_map(|data| rdata::names(key.rtype, data).map(|n| n.to_string()).collect::<Vec<_>>()).collect();
+        let what =
+            if key.rtype == key.covered { key.rtype.to_string() } else { format!("{}({})", key.rtype, key.covered) };
+        let names: Vec<String> = rdatas
+            .iter()
+            .flat_map(|data| rdata::names(key.rtype, data).map(|n| n.to_string()).collect::<Vec<_>>())
+            .collect();
         out += &format!("\n        {} {ttl} {what} x{} {}", key.owner, rdatas.len(), names.join(" "));
     }
     out
@@ -181,7 +195,9 @@ impl fmt::Display for Answer {
                 write!(f, " {flag}")?;
             }
         }
-        for (name, section) in [("answer", &self.answer), ("authority", &self.authority), ("additional", &self.additional)] {
+        for (name, section) in
+            [("answer", &self.answer), ("authority", &self.authority), ("additional", &self.additional)]
+        {
             if !section.is_empty() {
                 write!(f, "\n      {name}:{}", describe(section))?;
             }

@@ -53,16 +53,17 @@ pub struct Asked {
 /// # Errors
 /// Each answer that is not well formed, with its question.
 pub fn ask_everything(server: SocketAddr, questions: &[Question]) -> Result<Vec<Asked>, Vec<String>> {
-    let parse = |question: &Question, bytes: &[u8]| {
-        Answer::parse(question, bytes).map_err(|why| format!("{question}: {why}"))
-    };
-    let (udp, mut errors) = collect(questions.iter().zip(ask::ask_all(server, questions)).map(|(q, bytes)| parse(q, &bytes)));
+    let parse =
+        |question: &Question, bytes: &[u8]| Answer::parse(question, bytes).map_err(|why| format!("{question}: {why}"));
+    let (udp, mut errors) =
+        collect(questions.iter().zip(ask::ask_all(server, questions)).map(|(q, bytes)| parse(q, &bytes)));
     if !errors.is_empty() {
         return Err(errors);
     }
     let truncated: Vec<usize> = (0..udp.len()).filter(|index| udp[*index].tc).collect();
     let again: Vec<Question> = truncated.iter().map(|index| questions[*index].clone()).collect();
-    let (whole, tcp_errors) = collect(again.iter().zip(ask::ask_all_tcp(server, &again)).map(|(q, bytes)| parse(q, &bytes)));
+    let (whole, tcp_errors) =
+        collect(again.iter().zip(ask::ask_all_tcp(server, &again)).map(|(q, bytes)| parse(q, &bytes)));
     errors.extend(tcp_errors);
     if !errors.is_empty() {
         return Err(errors);
@@ -189,7 +190,8 @@ impl Case<'_> {
     /// The glue that a referral cannot do without: below the very cut that it refers to (RFC 9471 §2.1).
     #[must_use]
     pub fn own_glue(&self, answer: &Answer) -> Rrsets {
-        let cuts: Vec<Name> = answer.authority.keys().filter(|key| key.rtype == Rtype::NS).map(|key| key.owner).collect();
+        let cuts: Vec<Name> =
+            answer.authority.keys().filter(|key| key.rtype == Rtype::NS).map(|key| key.owner).collect();
         filtered(&self.glue(answer), |key| cuts.iter().any(|cut| key.owner.as_ref().is_within(cut.as_ref())))
     }
 }
@@ -210,9 +212,14 @@ impl Case<'_> {
         };
         let (ours, theirs) = (section(self.ours), section(self.theirs));
         let only = |these: &Rrsets, others: &Rrsets| -> Rrsets {
-            these.iter().filter(|(key, set)| others.get(key) != Some(set)).map(|(k, set)| (k.clone(), set.clone())).collect()
+            these
+                .iter()
+                .filter(|(key, set)| others.get(key) != Some(set))
+                .map(|(k, set)| (k.clone(), set.clone()))
+                .collect()
         };
-        let mut text = format!("{}\n    ours: {}\n    {:?}: {}", self.question, self.ours.kind(), self.peer, self.theirs.kind());
+        let mut text =
+            format!("{}\n    ours: {}\n    {:?}: {}", self.question, self.ours.kind(), self.peer, self.theirs.kind());
         for (who, rrsets) in [("ours", only(&ours, &theirs)), ("theirs", only(&theirs, &ours))] {
             if !rrsets.is_empty() {
                 text += &format!("\n      only {who}:{}", describe(&rrsets));

@@ -93,7 +93,10 @@ pub const DIFFERENCES: &[Difference] = &[
         decided_by: "RFC 4035 §2.5, RFC 1034 §4.3.2 step 3a",
         why: "NSEC may stand beside a CNAME, so a question for it is answered at the alias; where the alias has none (an \
               unsigned or NSEC3 zone) the peers disagree on whether the CNAME is followed.",
-        applies: |case| matches!(case.question.rtype, Rtype::NSEC | Rtype::NSEC3) && (has_alias(case.ours) || has_alias(case.theirs)),
+        applies: |case| {
+            matches!(case.question.rtype, Rtype::NSEC | Rtype::NSEC3)
+                && (has_alias(case.ours) || has_alias(case.theirs))
+        },
     },
     Difference {
         name: "wildcard-asked-literally",
@@ -128,7 +131,10 @@ pub const DIFFERENCES: &[Difference] = &[
         decided_by: "RFC 4592 §4.9, RFC 4035 §3.1.3.4, RFC 5155 §7.2.5",
         why: "A wildcard may be an empty non-terminal, and match. The proof is that of a wildcard without the type; named \
               leaves out one NSEC of it, Knot all NSEC3 but one.",
-        applies: |case| below_label(case, &[b"wild-mid", b"dbl"]) && (same_but_for(case, Rtype::NSEC) || same_but_for(case, Rtype::NSEC3)),
+        applies: |case| {
+            below_label(case, &[b"wild-mid", b"dbl"])
+                && (same_but_for(case, Rtype::NSEC) || same_but_for(case, Rtype::NSEC3))
+        },
     },
     Difference {
         name: "asterisk-matched-by-a-wildcard",
@@ -149,7 +155,11 @@ pub const DIFFERENCES: &[Difference] = &[
         decided_by: "RFC 4035 §3.1.3.3",
         why: "A question for NSEC that a wildcard answers is a wildcard answer: it needs the proof that no closer name \
               matches. Knot leaves it out.",
-        applies: |case| case.question.rtype == Rtype::NSEC && case.ours.answer == case.theirs.answer && is_part(&case.authority(case.theirs), &case.authority(case.ours)),
+        applies: |case| {
+            case.question.rtype == Rtype::NSEC
+                && case.ours.answer == case.theirs.answer
+                && is_part(&case.authority(case.theirs), &case.authority(case.ours))
+        },
     },
     Difference {
         name: "order-of-zero-octets",
@@ -158,7 +168,9 @@ pub const DIFFERENCES: &[Difference] = &[
         decided_by: "RFC 4034 §6.1",
         why: "The octet 0 in a label sorts before any other, but after the end of the label and all that is below it. Knot \
               picks the NSEC before that one.",
-        applies: |case| case.question.name.as_ref().labels().any(|label| label.contains(&0)) && same_but_for(case, Rtype::NSEC),
+        applies: |case| {
+            case.question.name.as_ref().labels().any(|label| label.contains(&0)) && same_but_for(case, Rtype::NSEC)
+        },
     },
     Difference {
         name: "glue-without-truncation",
@@ -166,7 +178,10 @@ pub const DIFFERENCES: &[Difference] = &[
         facets: &[Glue],
         decided_by: "RFC 9471 §3.1",
         why: "All glue that fits is sent. NSD stops at 1480 bytes, whatever size was asked for.",
-        applies: |case| case.theirs.length <= 1480 && case.glue(case.theirs).keys().all(|key| case.glue(case.ours).contains_key(key)),
+        applies: |case| {
+            case.theirs.length <= 1480
+                && case.glue(case.theirs).keys().all(|key| case.glue(case.ours).contains_key(key))
+        },
     },
     Difference {
         name: "hashed-owner-asked",
@@ -175,14 +190,22 @@ pub const DIFFERENCES: &[Difference] = &[
         decided_by: "RFC 5155 §7.2.8",
         why: "The owner names of NSEC3 records are no names of the zone; NSD takes them for names when it looks for the \
               closest encloser.",
-        applies: |case| case.question.name.as_ref().labels().any(|label| label.len() == 32 && label.iter().all(u8::is_ascii_alphanumeric)),
+        applies: |case| {
+            case.question
+                .name
+                .as_ref()
+                .labels()
+                .any(|label| label.len() == 32 && label.iter().all(u8::is_ascii_alphanumeric))
+        },
     },
 ];
 
 /// The entry that a difference falls under.
 #[must_use]
 pub fn listed(case: &Case<'_>, facet: Facet) -> Option<&'static Difference> {
-    DIFFERENCES.iter().find(|entry| entry.peers.contains(&case.peer) && entry.facets.contains(&facet) && (entry.applies)(case))
+    DIFFERENCES
+        .iter()
+        .find(|entry| entry.peers.contains(&case.peer) && entry.facets.contains(&facet) && (entry.applies)(case))
 }
 
 fn any_is_minimal(case: &Case<'_>) -> bool {
@@ -221,7 +244,9 @@ fn chain_leaves_zone(case: &Case<'_>) -> bool {
     let zone = case.world.zone_of(&case.question.name);
     let leaves = |answer: &crate::Answer| last_target(answer).is_some_and(|target| case.world.zone_of(&target) != zone);
     let inside = |target: &Name| case.world.zone_of(target).is_some();
-    leaves(case.ours) && last_target(case.ours).is_some_and(|target| inside(&target)) && case.theirs.order.starts_with(&case.ours.order)
+    leaves(case.ours)
+        && last_target(case.ours).is_some_and(|target| inside(&target))
+        && case.theirs.order.starts_with(&case.ours.order)
 }
 
 fn below_label(case: &Case<'_>, labels: &[&[u8]]) -> bool {
@@ -247,9 +272,20 @@ fn only_more_proofs(case: &Case<'_>, rtype: Rtype) -> bool {
 pub fn markdown() -> String {
     let mut text = String::from(INTRODUCTION);
     for entry in DIFFERENCES {
-        let peers: Vec<String> = entry.peers.iter().map(|peer| format!("{peer:?}").replace("Named", "named").replace("Nsd", "NSD")).collect();
+        let peers: Vec<String> = entry
+            .peers
+            .iter()
+            .map(|peer| format!("{peer:?}").replace("Named", "named").replace("Nsd", "NSD"))
+            .collect();
         let facets: Vec<String> = entry.facets.iter().map(|facet| format!("{facet:?}").to_lowercase()).collect();
-        text += &format!("\n## {}\n\nBeside {}, in {}. Decided by {}.\n\n{}\n", entry.name, peers.join(", "), facets.join(", "), entry.decided_by, entry.why);
+        text += &format!(
+            "\n## {}\n\nBeside {}, in {}. Decided by {}.\n\n{}\n",
+            entry.name,
+            peers.join(", "),
+            facets.join(", "),
+            entry.decided_by,
+            entry.why
+        );
     }
     text
 }

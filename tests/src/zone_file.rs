@@ -63,12 +63,19 @@ impl ZoneFile {
             _ => sign(tools, folder, origin, &source, signing),
         };
         let path = folder.join(format!("{stem}.zone"));
-        let compile = ["-i", "none", "-k", "ignore", "-n", "ignore", "-m", "ignore", "-M", "ignore", "-r", "ignore",
-            "-S", "ignore", "-F", "text", "-s", "full", "-o"];
+        let compile = [
+            "-i", "none", "-k", "ignore", "-n", "ignore", "-m", "ignore", "-M", "ignore", "-r", "ignore", "-S",
+            "ignore", "-F", "text", "-s", "full", "-o",
+        ];
         let files = [path.to_str(), Some(origin), signed.to_str()].map(|file| file.expect("a path in UTF-8"));
         tools.run("named-compilezone", &[&compile[..], &files[..]].concat()).expect("a zone that the tool takes");
         let text = fs::read_to_string(&path).expect("reading a compiled zone");
-        ZoneFile { apex: Name::from_str(origin).expect("an apex"), origin: origin.to_owned(), rrsets: rrsets(&text), path }
+        ZoneFile {
+            apex: Name::from_str(origin).expect("an apex"),
+            origin: origin.to_owned(),
+            rrsets: rrsets(&text),
+            path,
+        }
     }
 }
 
@@ -83,8 +90,11 @@ fn sign(tools: &Namespace, folder: &Path, origin: &str, source: &Path, signing: 
     }
     let signed = source.with_extension("signed");
     let files = [signed.to_str(), source.to_str()].map(|file| file.expect("a path in UTF-8"));
-    let common = ["-q", "-S", "-K", keys, "-o", origin, "-s", "20200101000000", "-e", "20500101000000", "-P", "-d", keys, "-f"];
-    tools.run("dnssec-signzone", &[signing.arguments(), &common[..], &files[..]].concat()).expect("a zone that the tool takes");
+    let common =
+        ["-q", "-S", "-K", keys, "-o", origin, "-s", "20200101000000", "-e", "20500101000000", "-P", "-d", keys, "-f"];
+    tools
+        .run("dnssec-signzone", &[signing.arguments(), &common[..], &files[..]].concat())
+        .expect("a zone that the tool takes");
     signed
 }
 
@@ -130,7 +140,8 @@ pub fn rich_text(origin: &str, signing: Signing) -> String {
         let _ = writeln!(text, "huge-txt TXT \"{n:03} {}\"", "y".repeat(240));
     }
     for n in 0..20 {
-        let _ = writeln!(text, "big-cut NS ns{n}.big-cut\nns{n}.big-cut A 203.0.113.{n}\nns{n}.big-cut AAAA 2001:db8::{n}");
+        let _ =
+            writeln!(text, "big-cut NS ns{n}.big-cut\nns{n}.big-cut A 203.0.113.{n}\nns{n}.big-cut AAAA 2001:db8::{n}");
     }
     text
 }

@@ -85,7 +85,10 @@ fn crates_use_only_the_floors_below() {
     for (name, dependencies) in direct(&metadata(), true) {
         let Some(floor) = floors.get(name.as_str()) else { continue };
         for dependency in &dependencies {
-            assert!(!OUTSIDE.contains(&dependency.as_str()), "{name} uses {dependency}, which stands outside the house");
+            assert!(
+                !OUTSIDE.contains(&dependency.as_str()),
+                "{name} uses {dependency}, which stands outside the house"
+            );
             if let Some(other) = floors.get(dependency.as_str()) {
                 assert!(other < floor, "{name} on floor {floor} uses {dependency} on floor {other}");
             }
@@ -106,7 +109,8 @@ fn the_daemon_does_not_link_the_lab() {
 fn the_lab_shares_no_code_with_what_it_watches() {
     let houses: BTreeSet<&str> = FLOORS.iter().map(|(name, _)| *name).collect();
     let reached = reachable(&metadata(), "parapet-lab");
-    let used: Vec<_> = reached.iter().filter(|name| houses.contains(name.as_str()) && !LAB_MAY_USE.contains(&name.as_str())).collect();
+    let used: Vec<_> =
+        reached.iter().filter(|name| houses.contains(name.as_str()) && !LAB_MAY_USE.contains(&name.as_str())).collect();
     assert!(used.is_empty(), "the lab uses {used:?}");
 }
 

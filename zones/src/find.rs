@@ -251,7 +251,9 @@ impl<'a> Finder<'a, '_> {
         self.answer.push_authority(Rrset::new(owner, &ns, self.dnssec_ok));
         if self.dnssec_ok {
             match node.rrset(Rtype::DS) {
-                Some(ds) => self.answer.push_authority(Rrset::new(owner, &ds, true)),
+                Some(ds) if !ds.rrsigs.is_empty() => self.answer.push_authority(Rrset::new(owner, &ds, true)),
+                // In a zone that is not signed a DS proves nothing, and is left to those who ask for it.
+                Some(_) => {}
                 None => self.prove_no_ds(subject, node, owner, depth),
             }
         }

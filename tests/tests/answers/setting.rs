@@ -70,8 +70,12 @@ fn network_file(net: &Network, state: &Path, zones: &[ZoneFile]) -> String {
 /// Starts the peers with `zones`.
 pub(crate) fn start(lab: Lab, net: Network, zones: &[ZoneFile]) -> Setting {
     let spec = |zone: &ZoneFile| ZoneSpec::file(&zone.origin, &zone.path);
-    let mut named = Named::at(net.host("named")).options("minimal-responses no; max-udp-size 4096; max-records-per-type 0; zero-no-soa-ttl no;");
-    let mut nsd = Nsd::at(net.host("nsd")).option("ipv4-edns-size: 4096").option("rrl-ratelimit: 0").option("minimal-responses: no");
+    let mut named = Named::at(net.host("named"))
+        .options("minimal-responses no; max-udp-size 4096; max-records-per-type 0; zero-no-soa-ttl no;");
+    let mut nsd = Nsd::at(net.host("nsd"))
+        .option("ipv4-edns-size: 4096")
+        .option("rrl-ratelimit: 0")
+        .option("minimal-responses: no");
     let mut knot = Knot::at(net.host("knot")).option("udp-max-payload: 4096");
     for zone in zones {
         named = named.zone(spec(zone));
@@ -109,7 +113,11 @@ impl Setting {
         });
         let answers = all.drain(..).map(|(subject, answers)| {
             let answers = answers.unwrap_or_else(|errors| {
-                panic!("{} answers of {subject:?} are not well formed: {:#?}", errors.len(), &errors[..errors.len().min(10)])
+                panic!(
+                    "{} answers of {subject:?} are not well formed: {:#?}",
+                    errors.len(),
+                    &errors[..errors.len().min(10)]
+                )
             });
             (subject, answers)
         });
