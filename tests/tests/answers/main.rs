@@ -97,8 +97,12 @@ fn answers_over_udp_are_whole_or_say_that_they_are_not() {
 /// The list for people is the list that the comparison uses.
 #[test]
 fn the_list_for_people_is_up_to_date() {
-    let text = include_str!("../../answers.md");
-    assert!(text == differences::markdown(), "tests/answers.md should read:\n{}", differences::markdown());
+    let wanted = differences::markdown();
+    if include_str!("../../answers.md") != wanted {
+        let path = concat!(env!("CARGO_TARGET_TMPDIR"), "/answers.md");
+        std::fs::write(path, wanted).expect("writing the list");
+        panic!("tests/answers.md is out of date: cp {path} tests/answers.md");
+    }
 }
 
 fn real_question(line: &str, dnssec: bool) -> Question {
