@@ -3,10 +3,11 @@
 //! `cargo run --release -p zones --example measure [RECORDS]`
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use wire::{Name, NameRef, Rtype};
-use zones::{Answer, Difference, Limits, Zone, ZoneBuilder};
+use zones::{Answer, Difference, Limits, Zone, ZoneBuilder, ZoneSlot, Zones};
 
 const LOOKUPS: u32 = 500_000;
 
@@ -23,6 +24,7 @@ fn main() {
     find(&zone, records);
     apply(&zone, records);
     snapshot(&zone);
+    view();
     drop(zone);
     println!("peak      {} KiB resident", peak_kib());
     // The same records in the worst order: nothing can be streamed.
@@ -119,6 +121,21 @@ fn snapshot(zone: &Zone) {
     let read = Zone::read_from(&bytes).expect("reads");
     println!("read      {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
     assert_eq!(read.record_count(), zone.record_count());
+}
+
+fn view() {
+    const ZONES: u32 = 10_000;
+    let name = |index: u32| format!("zone{index:05}.example.").parse::<Name>().expect("a name");
+    let zones = Zones::new();
+    zones.replace((0..ZONES).map(|index| Arc::new(ZoneSlot::new(name(index)))).collect());
+    let qnames: Vec<Name> = (0..ZONES).map(|i| name(i * 7_919 % ZONES).prepend(b"www").expect("fits")).collect();
+    let begun = Instant::now();
+    for _ in 0..20 {
+        for qname in &qnames {
+            black_box(zones.load().find(qname.as_ref(), Rtype::A).expect("found").state());
+        }
+    }
+    println!("view      {:.0} ns among {ZONES} zones", begun.elapsed().as_nanos() as f64 / f64::from(20 * ZONES));
 }
 
 fn status_kib(field: &str) -> u64 {
