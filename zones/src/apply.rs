@@ -118,17 +118,17 @@ fn edit_tree(
         draft.clear();
         if let Some(entry) = tree.get(key) {
             draft.load(Node(entry.value()));
-            totals.subtract(key, Node(entry.value()));
+            totals.subtract(key, &Node(entry.value()).contents());
         }
         for change in name {
             change.make(&mut draft)?;
         }
         let start = values.len();
         draft.write(&mut values);
-        let node = Node(&values[start..]);
         if !draft.is_empty() {
-            check::check_node(apex, key, node)?;
-            totals.add(key, node);
+            let contents = Node(&values[start..]).contents();
+            check::check_node(apex, key, &contents)?;
+            totals.add(key, &contents);
         }
         spans.push((key, (!draft.is_empty()).then_some(start..values.len())));
     }

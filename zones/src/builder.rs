@@ -134,8 +134,9 @@ impl Side {
         self.draft.write(&mut self.value);
         self.draft.clear();
         // A stray may follow that makes a wrong node right only by being merged, never by being added: check now.
-        check::check_node(apex, &self.key, Node(&self.value))?;
-        self.totals.add(&self.key, Node(&self.value));
+        let contents = Node(&self.value).contents();
+        check::check_node(apex, &self.key, &contents)?;
+        self.totals.add(&self.key, &contents);
         self.tree.push(&self.key, &self.value);
         Ok(())
     }
@@ -219,7 +220,7 @@ impl Strays {
                 if let Some(entry) = tree.get(key) {
                     let node = Node(entry.value());
                     draft.load(node);
-                    totals.subtract(key, node);
+                    totals.subtract(key, &node.contents());
                 }
                 for stray in name {
                     let record = Strays::read(octets, *stray);
@@ -227,9 +228,9 @@ impl Strays {
                 }
                 let start = values.len();
                 draft.write(&mut values);
-                let node = Node(&values[start..]);
-                check::check_node(apex, key, node)?;
-                totals.add(key, node);
+                let contents = Node(&values[start..]).contents();
+                check::check_node(apex, key, &contents)?;
+                totals.add(key, &contents);
                 spans.push((key, start..values.len()));
             }
             let edits: Vec<Edit<'_>> =

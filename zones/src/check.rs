@@ -5,7 +5,7 @@ use wire::{Name, NameRef, Rtype, rdata};
 use crate::ZoneError;
 use crate::error::boxed;
 use crate::key::{self, OwnerKey};
-use crate::node::Node;
+use crate::node::Contents;
 use crate::nsec3::{self, RawHash};
 
 /// How large a zone may become.
@@ -73,23 +73,16 @@ pub(crate) fn check_record(owner: NameRef<'_>, rtype: Rtype, rdata: &[u8]) -> Re
 }
 
 /// Checks which RRsets stand at one name.
-pub(crate) fn check_node(apex: NameRef<'_>, key: &[u8], node: Node<'_>) -> Result<(), ZoneError> {
-    let mut cname = false;
-    let mut other = false;
-    for rrset in node.rrsets().filter(|rrset| rrset.count > 0) {
-        match rrset.rtype {
-            Rtype::SOA | Rtype::CNAME | Rtype::DNAME if rrset.count > 1 => {
-                return Err(ZoneError::SeveralRecords { owner: owner_of(apex, key), rtype: rrset.rtype });
-            }
-            Rtype::CNAME => cname = true,
-            // SIG, KEY, NXT, RRSIG and NSEC may stand beside it (RFC 4034 §3, §4; RFC 2535 before).
-            Rtype(24 | 25 | 30 | 46 | 47) => {}
-            _ => other = true,
-        }
+pub(crate) fn check_node(apex: NameRef<'_>, key: &[u8], contents: &Contents) -> Result<(), ZoneError> {
+    if let Some(rtype) = contents.too_many {
+        return Err(ZoneError::SeveralRecords { owner: owner_of(apex, key), rtype });
     }
-    if cname && other { Err(ZoneError::CnameAndOtherData { owner: owner_of(apex, key) }) } else { Ok(()) }
+    if contents.cname && contents.other_than_cname {
+        return Err(ZoneError::CnameAndOtherData { owner: owner_of(apex, key) });
+    }
+    Ok(())
 }
 
-pub(crate) fn owner_of(apex: NameRef<'_>, key: &[u8]) -> Box<Name> {
+fn owner_of(apex: NameRef<'_>, key: &[u8]) -> Box<Name> {
     Box::new(key::name_of(key, apex).unwrap_or_else(|| apex.to_owned()))
 }

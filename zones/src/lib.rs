@@ -1,4 +1,19 @@
 //! Immutable snapshots of zones, the differences between them, and finding the answer for a name.
+//!
+//! ```text
+//! AXFR records ──▶ ZoneBuilder ──▶ Zone ◀── snapshot on disk (Zone::read_from, write_to)
+//!                                 │  ▲
+//!                   IXFR records ─┼──┘ Difference, Zone::apply_all: a new Zone that shares what did not change
+//!                                 ▼
+//!          Zones (the published view: readers never wait) ──▶ Zone::find ──▶ Answer: sections of borrowed RRsets
+//! ```
+//!
+//! A [`Zone`] is two B+trees of compact pages (`tree`): names in canonical order (`key`) to what they own (`node`), and
+//! NSEC3 records by their hash. There is nothing else: empty non-terminals, closest enclosers and covering NSEC records
+//! all follow from a name's neighbours in that order, so nothing has to be kept up to date when a zone changes.
+//!
+//! What holds everywhere: a snapshot never changes; looking up allocates nothing and has a bound for every list and loop;
+//! bytes from outside (pages, differences, names) never panic; there is no clock and no I/O beyond `impl Write`.
 
 mod answer;
 mod apply;

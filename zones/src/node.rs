@@ -84,37 +84,76 @@ impl<'z> Node<'z> {
         self.rrsets().take_while(|rrset| rrset.rtype.0 <= rtype.0).find(|rrset| rrset.rtype == rtype && rrset.count > 0)
     }
 
-    /// Does every byte of it make sense?
-    pub(crate) fn is_valid(self) -> bool {
+    /// What is in a node that was written here.
+    pub(crate) fn contents(self) -> Contents {
+        let mut contents = Contents::default();
+        for rrset in self.rrsets() {
+            contents.count(&rrset, rrset.rrsigs.count() as u64);
+        }
+        contents
+    }
+
+    /// What is in a node that was read from outside; `None` unless every byte of it makes sense.
+    pub(crate) fn validate(self) -> Option<Contents> {
+        let mut contents = Contents::default();
         let mut rest = self.0;
         let mut last = None;
         while !rest.is_empty() {
-            let Some(rrset) = read_rrset(&mut rest) else { return false };
-            let ascending = last.is_none_or(|last| last < rrset.rtype.0);
-            let records = rrset.count > 0 || !rrset.rrsigs.is_empty();
-            if !ascending || !records || !rrset.is_valid() {
-                return false;
+            let rrset = read_rrset(&mut rest)?;
+            let rrsigs = rrset.validate()?;
+            if last.is_some_and(|last| last >= rrset.rtype.0) || (rrset.count == 0 && rrsigs == 0) {
+                return None;
             }
+            contents.count(&rrset, rrsigs);
             last = Some(rrset.rtype.0);
         }
-        last.is_some()
+        last.map(|_| contents)
+    }
+}
+
+/// What the RRsets of a node amount to.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// All records, signatures too.
+    pub(crate) records: u64,
+    pub(crate) ns: bool,
+    pub(crate) dname: bool,
+    pub(crate) cname: bool,
+    /// Something that may not stand beside a CNAME.
+    pub(crate) other_than_cname: bool,
+    /// A type that takes one record and has more.
+    pub(crate) too_many: Option<Rtype>,
+}
+
+impl Contents {
+    #[inline]
+    fn count(&mut self, rrset: &Stored<'_>, rrsigs: u64) {
+        self.records += u64::from(rrset.count) + rrsigs;
+        if rrset.count == 0 {
+            return;
+        }
+        match rrset.rtype {
+            Rtype::NS => self.ns = true,
+            Rtype::DNAME => self.dname = true,
+            Rtype::CNAME => self.cname = true,
+            _ => {}
+        }
+        // SIG, KEY, NXT, RRSIG and NSEC may stand beside a CNAME (RFC 4034 §3, §4; RFC 2535 before).
+        self.other_than_cname |= !matches!(rrset.rtype, Rtype::CNAME | Rtype(24 | 25 | 30 | 46 | 47));
+        if rrset.count > 1 && matches!(rrset.rtype, Rtype::SOA | Rtype::CNAME | Rtype::DNAME) {
+            self.too_many = Some(rrset.rtype);
+        }
     }
 }
 
 impl Stored<'_> {
-    fn is_valid(&self) -> bool {
+    /// Counts its signatures, if it is sound.
+    fn validate(&self) -> Option<u64> {
         let covers = self.rtype.0.to_be_bytes();
-        let records = if self.count == 1 {
-            self.rdatas.0.split_first().is_some()
-                && self.rdatas.fits(|rdata| rdata::check(self.rtype, rdata).is_ok()) == Some(1)
-        } else {
-            self.rdatas.fits(|rdata| rdata::check(self.rtype, rdata).is_ok()) == Some(self.count)
-        };
-        records
-            && self
-                .rrsigs
-                .fits(|rdata| rdata.starts_with(&covers) && rdata::check(Rtype::RRSIG, rdata).is_ok())
-                .is_some()
+        let records = self.rdatas.fits(|rdata| rdata::check(self.rtype, rdata).is_ok())?;
+        let signs = |rdata: &[u8]| rdata.starts_with(&covers) && rdata::check(Rtype::RRSIG, rdata).is_ok();
+        let rrsigs = self.rrsigs.fits(signs)?;
+        (records == self.count).then_some(u64::from(rrsigs))
     }
 }
 
@@ -326,7 +365,7 @@ mod tests {
         let mut out = Vec::new();
         draft.write(&mut out);
         let node = Node(&out);
-        assert!(node.is_valid());
+        assert!(node.validate().is_some());
         let rrsets: Vec<_> = node.rrsets().map(|r| (r.rtype, r.ttl, r.count, r.rdatas.count())).collect();
         assert_eq!(rrsets, [(Rtype::A, 60, 1, 1), (Rtype::NS, 100, 2, 2), (Rtype::TXT, 0, 2, 2)]);
         draft.load(node);
@@ -345,7 +384,7 @@ mod tests {
         draft.add(Rtype::RRSIG, 60, &rrsig);
         let mut out = Vec::new();
         draft.write(&mut out);
-        assert!(Node(&out).is_valid());
+        assert_eq!(Node(&out).validate().map(|contents| contents.records), Some(1));
         assert!(Node(&out).rrset(Rtype::A).is_none());
         draft.add(Rtype::A, 60, &[192, 0, 2, 1]);
         out.clear();
@@ -361,7 +400,7 @@ mod tests {
             let bound = if random.below(4) == 0 { 256 } else { 8 };
             let bytes: Vec<u8> = (0..len).map(|_| random.below(bound) as u8).collect();
             let node = Node(&bytes);
-            node.is_valid();
+            node.validate();
             assert!(node.rrsets().map(|r| r.rdatas.count() + r.rrsigs.count()).sum::<usize>() <= bytes.len());
         }
     }

@@ -16,7 +16,7 @@ use std::io::Write;
 use wire::{Name, NameRef};
 
 use crate::key;
-use crate::node::Node;
+use crate::node::{Contents, Node};
 use crate::tree::{PageLoader, Tree};
 use crate::zone::Totals;
 use crate::{Zone, ZoneError, check};
@@ -74,13 +74,13 @@ impl Zone {
         let header = input.header()?;
         let apex = header.apex.as_ref();
         let mut totals = Totals::default();
-        let owners = input.tree(header.owner_pages, |key, node| {
-            totals.add(key, node);
-            key::is_valid(key, apex.as_bytes().len()) && check::check_node(apex, key, node).is_ok()
+        let owners = input.tree(header.owner_pages, |key, contents| {
+            totals.add(key, contents);
+            key::is_valid(key, apex.as_bytes().len()) && check::check_node(apex, key, contents).is_ok()
         })?;
         let mut hashed = Totals::default();
-        let hashes = input.tree(header.hash_pages, |key, node| {
-            hashed.add(key, node);
+        let hashes = input.tree(header.hash_pages, |key, contents| {
+            hashed.add(key, contents);
             !key.is_empty() && key.len() <= crate::nsec3::HASH_BYTES_MAX && apex_takes_hash(apex, key)
         })?;
         totals.records += hashed.records;
@@ -149,8 +149,8 @@ impl<'b> Input<'b> {
         if rest.0.is_empty() { Ok(header) } else { Err(malformed) }
     }
 
-    /// Reads the pages of a tree; `entries` judges keys and nodes.
-    fn tree(&mut self, pages: u64, mut entries: impl FnMut(&[u8], Node<'_>) -> bool) -> Result<Tree, ZoneError> {
+    /// Reads the pages of a tree; `entries` judges keys and what is in their nodes.
+    fn tree(&mut self, pages: u64, mut entries: impl FnMut(&[u8], &Contents) -> bool) -> Result<Tree, ZoneError> {
         let mut loader = PageLoader::default();
         for _ in 0..pages {
             let (len, checksum) = (self.u32()?, self.u32()?);
@@ -158,10 +158,8 @@ impl<'b> Input<'b> {
             if crc32fast::hash(page) != checksum {
                 return Err(ZoneError::Corrupt("snapshot: wrong checksum of a page"));
             }
-            let sound = loader.push(page, |key, value| {
-                let node = Node(value);
-                node.is_valid() && entries(key, node)
-            });
+            let sound =
+                loader.push(page, |key, value| Node(value).validate().is_some_and(|contents| entries(key, &contents)));
             if !sound {
                 return Err(ZoneError::Corrupt("snapshot: malformed page"));
             }

@@ -5,7 +5,7 @@
 use wire::{Name, NameRef, Rtype, rdata::Soa};
 
 use crate::key::{self, OWNER_KEY_BYTES_MAX};
-use crate::node::{Node, Rdatas};
+use crate::node::{Contents, Node, Rdatas};
 use crate::nsec3::{self, Nsec3Params};
 use crate::tree::{KEY_BYTES_MAX, Tree};
 use crate::{Limits, ZoneError};
@@ -50,8 +50,8 @@ pub(crate) struct Totals {
 
 impl Totals {
     /// Counts one node in.
-    pub(crate) fn add(&mut self, key: &[u8], node: Node<'_>) {
-        let one = Totals::of(key, node);
+    pub(crate) fn add(&mut self, key: &[u8], contents: &Contents) {
+        let one = Totals::of(key, contents);
         self.records += one.records;
         self.cuts += one.cuts;
         self.dnames += one.dnames;
@@ -59,26 +59,21 @@ impl Totals {
     }
 
     /// Counts one node out.
-    pub(crate) fn subtract(&mut self, key: &[u8], node: Node<'_>) {
-        let one = Totals::of(key, node);
+    pub(crate) fn subtract(&mut self, key: &[u8], contents: &Contents) {
+        let one = Totals::of(key, contents);
         self.records = self.records.saturating_sub(one.records);
         self.cuts = self.cuts.saturating_sub(one.cuts);
         self.dnames = self.dnames.saturating_sub(one.dnames);
         self.wildcards = self.wildcards.saturating_sub(one.wildcards);
     }
 
-    fn of(key: &[u8], node: Node<'_>) -> Totals {
-        let mut totals = Totals { wildcards: u64::from(key::has_wildcard(key)), ..Totals::default() };
-        for rrset in node.rrsets() {
-            totals.records += u64::from(rrset.count) + rrset.rrsigs.count() as u64;
-            let there = u64::from(rrset.count > 0);
-            match rrset.rtype {
-                Rtype::NS if !key.is_empty() => totals.cuts += there,
-                Rtype::DNAME => totals.dnames += there,
-                _ => {}
-            }
+    fn of(key: &[u8], contents: &Contents) -> Totals {
+        Totals {
+            records: contents.records,
+            cuts: u64::from(!key.is_empty() && contents.ns),
+            dnames: u64::from(contents.dname),
+            wildcards: u64::from(key::has_wildcard(key)),
         }
-        totals
     }
 }
 
