@@ -1,0 +1,16 @@
+//! Edges before a real `named`, end to end: one file for each thing that an operator relies on. Needs root (for network
+//! namespaces), BIND, and the `parapet` binary (`cargo build -p parapet`, or PARAPET_BIN).
+
+mod any_bytes;
+mod configuration;
+mod cookies;
+mod expiry;
+mod hidden_origin;
+mod killed;
+mod listening;
+mod origin_down;
+mod reload;
+mod scene;
+mod signed_zones;
+mod tsig;
+mod two_origins;
