@@ -94,10 +94,10 @@ pub(crate) fn ask_from(from: &Namespace, server: IpAddr, question: &Question) ->
     Answer::parse(question, &bytes.expect("an answer over TCP")).expect("a well-formed answer")
 }
 
-/// What the edge says of one of its zones: `parapet zones --json`.
+/// What the edge says of one of its zones: `parapet zones --json`. An edge that has just been started is waited for.
 pub(crate) fn status(edge: &Edge, zone: &str) -> Value {
-    let output = edge.ask(&["zones", "--json"]).expect("parapet zones --json");
-    let zones: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let output = until("parapet zones --json", DEADLINE, || edge.ask(&["zones", "--json"]).ok());
+    let zones: Value = serde_json::from_str(&output.expect("the edge answers").stdout).expect("JSON");
     let name = format!("{}.", zone.trim_end_matches('.'));
     let found = zones.as_array().expect("a list of zones").iter().find(|entry| entry["zone"] == name.as_str());
     found.unwrap_or_else(|| panic!("no zone {name} in {zones}")).clone()
