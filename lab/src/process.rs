@@ -28,6 +28,8 @@ use crate::{LabError, Namespace, keeper, sweep, until};
 const RUN_DEADLINE: Duration = Duration::from_secs(30);
 /// A process told to end gets this long before it is killed.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
+/// For nice(1): what is measured goes before everything else on its core.
+const MEASURED_NICENESS: &str = "-20";
 /// Of a failed program's output, the end that a message shows.
 const TAIL_BYTES: usize = 3000;
 
@@ -141,7 +143,8 @@ impl Program {
         self
     }
 
-    /// Pin it, all its threads and children, to one core.
+    /// Pin it, all its threads and children, to one core, and give it the highest priority there: what is pinned is
+    /// being measured, and does not wait for others.
     pub fn core(mut self, core: Option<usize>) -> Program {
         self.core = core;
         self
@@ -203,7 +206,14 @@ impl Program {
 
     fn command(&self) -> Result<Command, LabError> {
         let lab = self.namespace.lab();
-        let mut command = Command::new(find_program(&self.program)?);
+        let program = find_program(&self.program)?;
+        let mut command = match self.core {
+            Some(_) => Command::new(find_program("nice")?),
+            None => Command::new(&program),
+        };
+        if self.core.is_some() {
+            command.args(["-n", MEASURED_NICENESS]).arg(&program);
+        }
         command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

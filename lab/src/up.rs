@@ -1,7 +1,7 @@
 //! `parapet-lab up`: a topology with its servers, to play in until Ctrl-C.
 
 use anyhow::bail;
-use parapet_lab::{Lab, Namespace, Network, topologies};
+use parapet_lab::{Lab, Namespace, Network, parapet_binary, topologies};
 
 use crate::{
     scene::{Scene, ZONE},
@@ -27,7 +27,8 @@ pub(crate) fn run(name: &str) -> anyhow::Result<()> {
             step_into(scene.net.host("origin")),
             scene.key.file.display(),
         );
-        println!("  PARAPET zones --control {}/parapet-edge1/state/control.sock", scene.lab.folder().display());
+        let control = scene.lab.folder().join("parapet-edge1/state/control.sock");
+        println!("  {} zones --control {}", parapet_binary()?.display(), control.display());
         println!("\nConfigurations and outputs: {}", scene.lab.folder().display());
         wait_for_the_end();
     }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use parapet_lab::{LabError, dns, zone_text};
+use parapet_lab::{LabError, zone_text};
 
 use super::{
     Options, progress,
     report::{Report, Samples},
     rig::{Rig, ZONE},
+    transfer::wait_until_served,
 };
 use crate::subject::{Running, Subject};
 
@@ -16,8 +17,6 @@ use crate::subject::{Running, Subject};
 const GENERATOR_CORE: usize = 0;
 /// The server has this core for itself.
 const SERVER_CORE: usize = 1;
-/// A server that was just started gets this long for the transfer of the zone.
-const TRANSFER_DEADLINE: Duration = Duration::from_secs(60);
 /// What `kxdpgun` needs besides the seconds of load.
 const GENERATOR_EXTRA: Duration = Duration::from_secs(20);
 
@@ -41,7 +40,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         for &subject in &options.subjects {
             progress(&format!("repeat {repeat} of {}: {}", options.repeats(), subject.name()));
             let server = rig.start(subject, Some(SERVER_CORE), false)?;
-            dns::wait_for_serial(rig.net.host("client"), server.v4(), ZONE, rig.serial()?, TRANSFER_DEADLINE)?;
+            wait_until_served(&rig, &server)?;
             for &load in &options.loads {
                 measure(&rig, &server, subject, load, options.seconds, &mut samples)?;
             }
@@ -67,7 +66,7 @@ fn measure(
     samples.add(name, &case, "cpu_per_answer", cpu.as_secs_f64() * 1e6 / load.answered.max(1.0), "µs");
     samples.add(name, &case, "answered_share", 100.0 * load.answered / load.sent.max(1.0), "%");
     samples.add(name, &case, "answered", load.answered / load.seconds, "1/s");
-    samples.add(name, &case, "cpu", 100.0 * cpu.as_secs_f64() / load.seconds, "%");
+    samples.add(name, &case, "sent", load.sent / load.seconds, "1/s");
     Ok(())
 }
 

@@ -34,6 +34,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks at the changed record: what the delays are known to.
 const LOOK_AGAIN: Duration = Duration::from_micros(300);
+/// The subject of the rows on the origin itself: what no edge can be faster than.
+const ORIGIN: &str = "origin";
 /// The record that changes.
 const RECORD: &str = "n000042";
 
@@ -47,7 +49,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         progress(&format!("repeat {repeat} of {}: the origin itself", options.repeats()));
         let origin = (rig.net.host("origin"), rig.origin.v4());
         let delays = changes(&rig, origin, &mut next, options.changes)?;
-        add_delays(&mut samples, "bind (the origin)", &case, delays);
+        add_delays(&mut samples, ORIGIN, &case, delays);
         for &subject in &options.subjects {
             progress(&format!("repeat {repeat} of {}: {}", options.repeats(), subject.name()));
             let server = rig.start(subject, None, false)?;

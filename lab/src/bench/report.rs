@@ -110,9 +110,9 @@ impl Report {
             values.insert((row.case.as_str(), row.subject.as_str()), row.value);
         }
         let own = Subject::Parapet.name();
-        let peers: Vec<&str> = subjects.iter().copied().filter(|subject| *subject != own).collect();
+        let peers: Vec<&str> = subjects.iter().copied().filter(|subject| is_peer(subject)).collect();
         let compare = subjects.contains(&own) && !peers.is_empty();
-        write!(f, "\n{:<24}", format!("{metric} ({unit})"))?;
+        write!(f, "\n{:<28}", format!("{metric} ({unit})"))?;
         for subject in &subjects {
             write!(f, "{subject:>12}")?;
         }
@@ -123,7 +123,7 @@ impl Report {
         }
         writeln!(f)?;
         for case in cases {
-            write!(f, "{case:<24}")?;
+            write!(f, "{case:<28}")?;
             for subject in &subjects {
                 write!(f, "{:>12}", number(values.get(&(case, *subject)).copied()))?;
             }
@@ -141,6 +141,10 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn is_peer(subject: &str) -> bool {
+    [Subject::Nsd, Subject::Knot].iter().any(|peer| peer.name() == subject)
 }
 
 /// With the digits that a reader can use.

@@ -16,6 +16,8 @@ use crate::subject::Running;
 
 /// A transfer may take this long.
 pub(crate) const TRANSFER_DEADLINE: Duration = Duration::from_secs(120);
+/// How long one question waits for its answer.
+const LOOK: Duration = Duration::from_millis(200);
 /// Memory counts once it has stayed the same for [`STEADY_LOOKS`] looks, one every [`LOOK_EVERY`].
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const STEADY_LOOKS: u32 = 6;
@@ -63,7 +65,10 @@ fn wait_for_transfer(rig: &Rig, server: &Running, log_before: usize) -> Result<I
 /// Wait until the subject answers for the zone as it is at the origin.
 pub(crate) fn wait_until_served(rig: &Rig, server: &Running) -> Result<(), LabError> {
     let serial = rig.serial()?;
-    dns::wait_for_serial(rig.net.host("client"), server.v4(), ZONE, serial, TRANSFER_DEADLINE)?;
+    let mut client = dns::Client::new(rig.net.host("client"), (server.v4(), dns::PORT).into())?;
+    server.process().wait_until(&format!("it serves {ZONE} with serial {serial}"), TRANSFER_DEADLINE, || {
+        client.ask_once(ZONE, dns::Rtype::SOA, LOOK).filter(|reply| reply.aa && reply.serial() == Some(serial))
+    })?;
     Ok(())
 }
 

@@ -185,7 +185,8 @@ impl EdgeBuilder {
 /// The parapet binary: `PARAPET_BIN`, or beside the program that runs, or (for tests) in the folder above it.
 pub fn parapet_binary() -> Result<PathBuf, LabError> {
     if let Some(path) = std::env::var_os("PARAPET_BIN") {
-        let path = PathBuf::from(path);
+        // Absolute, for it is started in another folder.
+        let path = std::path::absolute(&path).unwrap_or(path.into());
         return if path.is_file() { Ok(path) } else { Err(LabError::NoParapet { looked_at: path }) };
     }
     let me = std::env::current_exe().map_err(LabError::io("finding the program's own path"))?;

@@ -1,6 +1,7 @@
 //! A TSIG key (RFC 8945), made by BIND's `tsig-keygen` and kept in its format.
 
 use std::{
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -60,6 +61,8 @@ impl TsigKey {
         let secret = secret.ok_or_else(|| LabError::Invalid("tsig-keygen wrote no secret".into()))?.to_owned();
         let file = unused(lab.folder(), name);
         write(&file, &text)?;
+        let owner_alone = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&file, owner_alone).map_err(LabError::io(format!("guarding {}", file.display())))?;
         Ok(TsigKey { name: name.to_owned(), algorithm, secret, file })
     }
 }
