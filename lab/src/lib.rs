@@ -48,8 +48,8 @@ pub use namespace::Namespace;
 pub use process::{Output, Process, Program};
 pub use run::{Lab, clean_up_on_signals, is_ending};
 pub use servers::{
-    Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server, TsigAlgorithm, TsigKey, ZoneSpec,
-    parapet_binary,
+    Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server, TsigAlgorithm, TsigKey, Updates,
+    ZoneSpec, parapet_binary,
 };
 pub use topology::{Host, Link, Network, Topology};
 pub use wait::until;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use parapet_lab::{LabError, Namespace, Process, dns};
+use parapet_lab::{LabError, Namespace, Updates, dns};
 
 use super::{
     Options, progress,
@@ -75,40 +75,31 @@ fn add_delays(samples: &mut Samples, subject: &str, case: &str, delays_ms: Vec<f
 
 /// So many changes, one after the other was seen; the delay of each in milliseconds.
 fn changes(rig: &Rig, (from, server): (&Namespace, IpAddr), next: &mut u32, count: u32) -> anyhow::Result<Vec<f64>> {
-    let nsupdate = rig
-        .origin
-        .namespace()
-        .program("nsupdate")
-        .args(["-k", &rig.key.file.to_string_lossy()])
-        .piped()
-        .spawn("nsupdate")?;
-    nsupdate.write(&format!("server {}\nzone {ZONE}.\n", rig.origin.v4()))?;
+    let updates = rig.origin.open_updates(ZONE)?;
     let mut client = dns::Client::new(from, SocketAddr::new(server, dns::PORT))?;
-    let delays = (0..count)
+    (0..count)
         .map(|_| {
             *next += 1;
             thread::sleep(PAUSE);
-            one_change(&nsupdate, &mut client, *next)
+            one_change(&updates, &mut client, *next)
         })
-        .collect();
-    nsupdate.kill()?;
-    delays
+        .collect()
 }
 
 /// From handing the change to `nsupdate` to the first answer that has it.
-fn one_change(nsupdate: &Process, client: &mut dns::Client, number: u32) -> anyhow::Result<f64> {
+fn one_change(updates: &Updates, client: &mut dns::Client, number: u32) -> anyhow::Result<f64> {
     let [_, a, b, c] = number.to_be_bytes();
     let address = IpAddr::from([172, a, b, c]);
     let name = format!("{RECORD}.{ZONE}");
     let start = Instant::now();
-    nsupdate.write(&format!("update delete {name}. A\nupdate add {name}. 300 A {address}\nsend\n"))?;
+    updates.send(&format!("update delete {name}. A\nupdate add {name}. 300 A {address}"))?;
     loop {
         if client.ask_once(&name, dns::Rtype::A, LOOK).is_some_and(|reply| reply.addresses() == [address]) {
             return Ok(start.elapsed().as_secs_f64() * 1e3);
         }
         thread::sleep(LOOK_AGAIN);
         if start.elapsed() > CHANGE_DEADLINE {
-            bail!("change {number} was not answered within {CHANGE_DEADLINE:?}; nsupdate said: {}", nsupdate.output());
+            bail!("change {number} was not answered within {CHANGE_DEADLINE:?}; nsupdate said: {}", updates.output());
         }
     }
 }

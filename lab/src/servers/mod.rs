@@ -21,7 +21,7 @@ use crate::{LabError, Namespace, Process, Program, dns};
 pub use edge::{Edge, EdgeBuilder, parapet_binary};
 pub use key::{TsigAlgorithm, TsigKey};
 pub use knot::Knot;
-pub use named::{Named, NamedBuilder};
+pub use named::{Named, NamedBuilder, Updates};
 pub use nsd::Nsd;
 pub use peer::PeerBuilder;
 pub use zone::{Dnssec, ZoneSpec};

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Dnssec, READY_DEADLINE, Server, TsigKey, ZoneSpec, write};
-use crate::{LabError, Namespace, Output};
+use crate::{LabError, Namespace, Output, Process};
 
 /// What a `named` is to be.
 #[must_use]
@@ -57,6 +57,18 @@ impl Named {
         program.input(format!("server {}\nzone {zone}\n{lines}\nsend\n", self.v4())).run()?.success()
     }
 
+    /// An `nsupdate` that stays open, for updates whose time counts: starting it costs more than an update.
+    pub fn open_updates(&self, zone: &str) -> Result<Updates, LabError> {
+        let mut program = self.server.namespace().program("nsupdate").piped();
+        if let Some(key) = &self.key {
+            program = program.arg("-k").arg(key.file.to_string_lossy());
+        }
+        let nsupdate = program.spawn("nsupdate")?;
+        let zone = if zone.ends_with('.') { zone.to_owned() } else { format!("{zone}.") };
+        nsupdate.write(&format!("server {}\nzone {zone}\n", self.v4()))?;
+        Ok(Updates { nsupdate })
+    }
+
     /// Run `rndc` against this server.
     pub fn rndc(&self, arguments: &[&str]) -> Result<Output, LabError> {
         let configuration = self.folder().join("rndc.conf");
@@ -86,6 +98,29 @@ impl Named {
     /// The key that updates and transfers need.
     pub fn key(&self) -> Option<&TsigKey> {
         self.key.as_ref()
+    }
+}
+
+/// An open `nsupdate`; see [`Named::open_updates`].
+pub struct Updates {
+    nsupdate: Process,
+}
+
+impl Updates {
+    /// Send an update: lines as for [`Named::update`]. Does not wait for the response.
+    pub fn send(&self, lines: &str) -> Result<(), LabError> {
+        self.nsupdate.write(&format!("{lines}\nsend\n"))
+    }
+
+    /// What `nsupdate` said so far: nothing, unless something went wrong.
+    pub fn output(&self) -> String {
+        self.nsupdate.output()
+    }
+}
+
+impl Drop for Updates {
+    fn drop(&mut self) {
+        let _ = self.nsupdate.kill();
     }
 }
 
