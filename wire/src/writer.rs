@@ -207,6 +207,7 @@ impl<'b> Writer<'b> {
 
     /// Writes the header and ends: the length of the message.
     #[must_use]
+    #[inline]
     pub fn finish(self) -> usize {
         if let Some(place) = self.buffer.first_chunk_mut::<HEADER_BYTES>() {
             *place = self.header.to_bytes();

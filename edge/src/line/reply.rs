@@ -80,16 +80,24 @@ impl<'b, 'f> Reply<'b, 'f> {
     }
 
     /// Writes the OPT record and the header.
+    #[inline]
     pub(super) fn finish(self) -> Finished {
         self.finish_with(|_| ())
     }
 
     /// The same, with something that has to stand behind OPT.
-    pub(super) fn finish_with(self, last: impl FnOnce(&mut Writer<'b>)) -> Finished {
-        let truncated = self.writer.flags().tc();
-        let Reply { mut writer, form, rcode, extended_error } = self;
-        writer.set_flags(writer.flags().with_rcode(rcode));
-        writer.set_limit(form.limit);
+    #[inline]
+    pub(super) fn finish_with(mut self, last: impl FnOnce(&mut Writer<'b>)) -> Finished {
+        let (rcode, truncated) = (self.rcode, self.writer.flags().tc());
+        self.writer.set_flags(self.writer.flags().with_rcode(rcode));
+        self.writer.set_limit(self.form.limit);
+        self.write_opt();
+        last(&mut self.writer);
+        Finished { bytes: self.writer.finish(), rcode, truncated }
+    }
+
+    fn write_opt(&mut self) {
+        let Reply { writer, form, rcode, extended_error } = self;
         if let Some(edns) = &form.edns {
             let extended_rcode = (rcode.0 >> 4) as u8;
             let written = writer.opt(edns.udp_payload_bytes, extended_rcode, 0, edns.dnssec_ok, |options| {
@@ -103,14 +111,12 @@ impl<'b, 'f> Reply<'b, 'f> {
                     options.option(option::TCP_KEEPALIVE, &units.to_be_bytes())?;
                 }
                 if let Some(error) = extended_error {
-                    options.option(option::EXTENDED_ERROR, &(error as u16).to_be_bytes())?;
+                    options.option(option::EXTENDED_ERROR, &(*error as u16).to_be_bytes())?;
                 }
                 Ok(())
             });
             debug_assert_eq!(written, Ok(()), "room was kept for it");
         }
-        last(&mut writer);
-        Finished { bytes: writer.finish(), rcode, truncated }
     }
 }
 
