@@ -34,6 +34,7 @@ mod keeper;
 mod link;
 mod namespace;
 mod process;
+mod program;
 mod run;
 mod servers;
 mod sweep;
@@ -45,7 +46,8 @@ pub mod zone_text;
 pub use dns::{Reply, Rtype};
 pub use error::LabError;
 pub use namespace::Namespace;
-pub use process::{Output, Process, Program};
+pub use process::Process;
+pub use program::{Output, Program};
 pub use run::{Lab, clean_up_on_signals, is_ending};
 pub use servers::{
     Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server, TsigAlgorithm, TsigKey, Updates,

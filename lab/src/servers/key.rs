@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::write;
-use crate::{Lab, LabError, process::find_program};
+use crate::{Lab, LabError, program::find_program};
 
 /// The algorithms the lab makes keys for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
