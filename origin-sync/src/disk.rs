@@ -78,27 +78,29 @@ pub(crate) fn set_aside(path: &Path) -> Result<(), Error> {
     fs::rename(path, aside(path)).map_err(error("set aside", path))
 }
 
-/// Removes files that were being written when the program ended.
-pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), Error> {
-    remove(folder, |name| name.ends_with(TEMPORARY))
+/// The files of a folder; none when there is no folder.
+pub(crate) fn list(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+    match read() {
+        Ok(files) => Ok(files),
+        Err(source) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(error("read the folder", folder)(source)),
+    }
 }
 
-/// Removes journals by their generation.
-pub(crate) fn remove_journals(folder: &Path, choose: impl Fn(u64) -> bool) -> Result<(), Error> {
-    remove(folder, |name| name.strip_prefix(JOURNAL).and_then(|rest| rest.parse().ok()).is_some_and(&choose))
+/// Removes those journals among some files whose generation is chosen.
+pub(crate) fn remove_journals(files: &[PathBuf], choose: impl Fn(u64) -> bool) -> Result<(), Error> {
+    remove(files, |name| name.strip_prefix(JOURNAL).and_then(|rest| rest.parse().ok()).is_some_and(&choose))
 }
 
-fn remove(folder: &Path, choose: impl Fn(&str) -> bool) -> Result<(), Error> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(error("read the folder", folder)(source)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(error("read the folder", folder))?;
-        if entry.file_name().to_str().is_some_and(&choose) {
-            let path = entry.path();
-            fs::remove_file(&path).map_err(error("remove", &path))?;
+/// Removes those files whose name is chosen.
+pub(crate) fn remove(files: &[PathBuf], choose: impl Fn(&str) -> bool) -> Result<(), Error> {
+    for path in files {
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(&choose) {
+            match fs::remove_file(path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => return Err(error("remove", path)(source)),
+                _ => {}
+            }
         }
     }
     Ok(())

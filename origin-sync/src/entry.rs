@@ -175,7 +175,7 @@ impl Entry {
         self.record.expires = self.machine.expires();
         self.record.next_attempt = self.machine.next_attempt();
         self.record.failures = self.machine.failures();
-        self.record.sizes = self.store.sizes();
+        self.record.sizes = self.store.sizes().unwrap_or(self.record.sizes);
     }
 
     /// The zone as NOTIFYs see it.

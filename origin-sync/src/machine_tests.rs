@@ -220,3 +220,53 @@ fn a_new_configuration_is_tried_at_once() {
     let actions = machine.handle(Event::Ended(Ended::UpToDate), &at(s(2)));
     assert_eq!(actions.attempt.unwrap().upstream, 0);
 }
+
+/// Whatever happens in whatever order: a machine that is not busy has a timer, one that is busy asks for nothing more, and
+/// what is published follows what it has.
+#[test]
+fn no_sequence_of_events_gets_it_stuck() {
+    let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = move |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    for _ in 0..200 {
+        let upstreams = 1 + random(3) as usize;
+        let mut machine = Machine::new(settings(upstreams));
+        let (mut now, mut busy, mut serving, mut serial) = (s(0), false, false, 10u32);
+        for _ in 0..200 {
+            now += ms(random(2_000_000));
+            let event = match random(9) {
+                0 => Event::Notify(Notice { serial: (random(2) == 0).then_some(serial + random(3) as u32), upstream: None }),
+                1 => Event::Retransfer,
+                2 => Event::Configure(settings(upstreams)),
+                3 | 4 if busy => Event::Ended(Ended::FailedThere),
+                5 if busy => Event::Ended(Ended::FailedHere),
+                6 if busy && machine.soa().is_some() => Event::Ended(Ended::UpToDate),
+                7 | 8 if busy => {
+                    serial += 1;
+                    Event::Ended(Ended::Updated(SoaTimers { serial, ..SOA }))
+                }
+                _ => Event::Clock,
+            };
+            let ended = matches!(event, Event::Ended(_));
+            let updated = matches!(event, Event::Ended(Ended::Updated(_)));
+            let actions = machine.handle(event.clone(), &at(now));
+            assert!(actions.attempt.is_none() || !busy || ended, "two attempts at once after {event:?}");
+            busy = actions.attempt.is_some() || (busy && !ended);
+            match actions.publish {
+                Some(Publish::Serving) => serving = true,
+                Some(Publish::Expired) => serving = false,
+                None => assert!(!updated || serving, "an update that is not served"),
+            }
+            assert_eq!(serving, machine.soa().is_some() && !machine.is_expired());
+            assert!(busy || machine.due().is_some(), "stuck after {event:?}");
+            assert!(busy || machine.next_attempt().is_some(), "no attempt will follow {event:?}");
+            if matches!(event, Event::Clock) && !busy {
+                assert!(machine.due().unwrap() > now, "a timer that does not move after {event:?}");
+            }
+        }
+    }
+}

@@ -40,6 +40,8 @@ pub(crate) const COMMANDS_MAX: usize = 16;
 const WAKES_AT_ONCE: usize = 256;
 /// The service looks around at least this often.
 const IDLE_MAX: Duration = Duration::from_secs(1);
+/// Timers that may be out of date beside two for each zone.
+const TIMERS_FREE: usize = 64;
 /// Compactions that run at one time.
 const COMPACTIONS_MAX: usize = 1;
 
@@ -184,7 +186,8 @@ impl Service {
             && due <= now
         {
             self.timers.pop();
-            if self.entries.get(&zone).is_some_and(|entry| entry.timer == Some(due)) {
+            if let Some(entry) = self.entries.get_mut(&zone).filter(|entry| entry.timer == Some(due)) {
+                entry.timer = None;
                 self.event(zone, Event::Clock);
             }
         }
@@ -226,10 +229,11 @@ impl Service {
             entry.attempt = Some((attempt, upstream.address));
             self.lanes.queue(upstream.address, zone, attempt.urgent);
         }
-        entry.timer = entry.machine.due();
-        if let Some(due) = entry.timer {
+        let due = entry.machine.due();
+        if let Some(due) = due.filter(|_| due != entry.timer) {
             self.timers.push(Reverse((due, zone)));
         }
+        entry.timer = due;
         entry.refresh_record();
         let mut records = self.board.zones();
         match records.get_mut(&entry.settings.config.name) {
@@ -237,6 +241,16 @@ impl Service {
             None => {
                 records.insert(entry.settings.config.name.clone(), entry.record.clone());
             }
+        }
+        drop(records);
+        self.tidy_timers();
+    }
+
+    /// Drops timers that no zone waits for any more, once they are the greater part.
+    fn tidy_timers(&mut self) {
+        if self.timers.len() > TIMERS_FREE + 2 * self.entries.len() {
+            let timer = |(&zone, entry): (&u64, &Entry)| entry.timer.map(|due| Reverse((due, zone)));
+            self.timers = self.entries.iter().filter_map(timer).collect();
         }
     }
 

@@ -115,10 +115,11 @@ impl ZoneStore {
     /// [`Error::Disk`] when the system does not let us.
     pub(crate) fn load(&self, note: &mut dyn FnMut(String)) -> Result<Option<Loaded>, Error> {
         let mut state = self.lock();
-        disk::remove_leftovers(&self.dir)?;
+        let files = disk::list(&self.dir)?;
+        disk::remove(&files, |name| name.ends_with(disk::TEMPORARY))?;
         let path = self.snapshot_path();
         let Some(bytes) = disk::read(&path)? else {
-            disk::remove_journals(&self.dir, |_| true)?;
+            disk::remove_journals(&files, |_| true)?;
             return Ok(None);
         };
         let (header, zone) = match self.read_snapshot(&bytes) {
@@ -126,14 +127,18 @@ impl ZoneStore {
             Err(why) => {
                 note(format!("{} is damaged ({why}); set aside", path.display()));
                 disk::set_aside(&path)?;
-                disk::remove_journals(&self.dir, |_| true)?;
+                disk::remove_journals(&files, |_| true)?;
                 return Ok(None);
             }
         };
         *state = State { snapshot: Some((header.generation, bytes.len() as u64)), ..State::default() };
         drop(bytes);
         let mut loaded = Loaded { zone, refreshed_unix_s: header.refreshed_unix_s };
+        disk::remove_journals(&files, |journal| journal < header.generation)?;
         self.replay(&mut state, header.generation, &mut loaded, note)?;
+        // Journals that do not follow on the last one that fits.
+        let newest = state.generation;
+        disk::remove_journals(&files, |journal| journal > newest)?;
         if let Some(meta) = disk::read(&self.meta_path())?.as_deref().and_then(MetaRecord::parse)
             && meta.serial == loaded.zone.serial()
         {
@@ -159,7 +164,6 @@ impl ZoneStore {
         loaded: &mut Loaded,
         note: &mut dyn FnMut(String),
     ) -> Result<(), Error> {
-        disk::remove_journals(&self.dir, |journal| journal < generation)?;
         let mut last = generation;
         state.journal = (generation, 0);
         while let Some(bytes) = disk::read(&self.journal_path(last))? {
@@ -184,8 +188,7 @@ impl ZoneStore {
             last += 1;
         }
         state.generation = state.journal.0.max(generation);
-        let newest = state.generation;
-        disk::remove_journals(&self.dir, |journal| journal > newest)
+        Ok(())
     }
 
     /// Cuts off the end of a journal; what is more than a torn entry is kept aside.
@@ -319,7 +322,7 @@ impl ZoneStore {
         fs::rename(temporary, &path).map_err(disk::error("put in place", &path))?;
         disk::sync_folder(&self.dir)?;
         state.snapshot = Some((generation, bytes));
-        disk::remove_journals(&self.dir, |journal| journal < generation)
+        disk::remove_journals(&disk::list(&self.dir)?, |journal| journal < generation)
     }
 
     /// Notes that an origin has confirmed the serial. It may be lost in a crash: then the zone expires earlier.
@@ -338,10 +341,10 @@ impl ZoneStore {
         fs::rename(&temporary, &path).map_err(disk::error("put in place", &path))
     }
 
-    /// Sizes of the snapshot and the journal.
-    pub(crate) fn sizes(&self) -> (u64, u64) {
-        let state = self.lock();
-        (state.snapshot.map_or(0, |(_, bytes)| bytes), state.journal.1)
+    /// Sizes of the snapshot and the journal; `None` while something is being written.
+    pub(crate) fn sizes(&self) -> Option<(u64, u64)> {
+        let state = self.state.try_lock().ok()?;
+        Some((state.snapshot.map_or(0, |(_, bytes)| bytes), state.journal.1))
     }
 
     /// Lets nothing more be written, and removes the files.
