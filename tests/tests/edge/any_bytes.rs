@@ -24,7 +24,7 @@ fn junk(random: &mut Random) -> Vec<u8> {
             let count = random.below(600);
             return random.bytes(count);
         }
-        1 => question("www.example.com", *random.pick(&kinds)).to_bytes(random.next() as u16),
+        1 => question("www.example.com", *random.pick(&kinds)).to_bytes(random.number() as u16),
         2 => question("*.x.example.com", *random.pick(&kinds)).to_bytes(1),
         _ => question("example.com", Rtype::SOA).to_bytes(2),
     };
@@ -36,7 +36,7 @@ fn junk(random: &mut Random) -> Vec<u8> {
             _ if message.is_empty() => {}
             _ => {
                 let at = random.below(message.len());
-                message[at] = random.next() as u8;
+                message[at] = random.number() as u8;
             }
         }
     }
