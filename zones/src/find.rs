@@ -198,7 +198,10 @@ impl<'a> Finder<'a, '_> {
             rrsigs: Rdatas::EMPTY,
             required: false,
         });
-        if made.as_ref() == subject.name {
+        // The made CNAME is itself the answer to a question for CNAME.
+        if self.qtype == Rtype::CNAME {
+            Step::Done(Outcome::Found)
+        } else if made.as_ref() == subject.name {
             Step::Done(Outcome::Alias)
         } else {
             Step::Follow(Current::Synthesized(index))

@@ -174,7 +174,7 @@ impl Model {
                 return Err(Outcome::Delegation);
             }
             if !is_self && self.has(&above, Rtype::DNAME) {
-                return self.substitute(current, &above, expected);
+                return self.substitute(current, &above, qtype, expected);
             }
         }
         if let Some(node) = self.nodes.get(current) {
@@ -229,13 +229,16 @@ impl Model {
         Ok(NameRef::parse(&rdatas[0]).unwrap().to_owned())
     }
 
-    fn substitute(&self, current: &Name, above: &Name, expected: &mut Expected) -> Result<Name, Outcome> {
+    fn substitute(&self, current: &Name, above: &Name, qtype: Rtype, expected: &mut Expected) -> Result<Name, Outcome> {
         let dname = &self.nodes[above][&Rtype::DNAME.0];
         expected.answer.push((*above, Rtype::DNAME, dname.clone()));
         let kept = current.as_ref().as_bytes().len() - above.as_ref().as_bytes().len();
         let made = [&current.as_bytes()[..kept], dname[0].as_slice()].concat();
         let Ok(made) = NameRef::parse(&made) else { return Err(Outcome::NameTooLong) };
         expected.answer.push((*current, Rtype::CNAME, vec![made.as_bytes().to_vec()]));
+        if qtype == Rtype::CNAME {
+            return Err(Outcome::Found);
+        }
         if made.to_owned() == *current { Err(Outcome::Alias) } else { Ok(made.to_owned()) }
     }
 }
