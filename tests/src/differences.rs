@@ -40,11 +40,23 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         name: "rrsig-question",
         peers: &[Named, Nsd, Knot],
-        facets: &[Answer, Authority],
+        facets: &[ResponseCode, Answer, Authority],
         decided_by: "RFC 4035 §3.1.1, RFC 8482 §4.1",
         why: "No RFC asks that QTYPE RRSIG gets every signature of a node: RRSIG RRs are no RRset of their own and are sent \
               with what they sign. The peers differ among themselves; what Parapet sends has to be among what named sends.",
         applies: rrsig_question,
+    },
+    Difference {
+        name: "any-below-a-dname",
+        peers: &[Named],
+        facets: &[ResponseCode, Answer, Authority],
+        decided_by: "RFC 6672 §3.2",
+        why: "A name below a DNAME is substituted whatever type is asked for, ANY as well, and the new name answers. named \
+              stops at the synthesized CNAME.",
+        applies: |case| {
+            let dname = |answer: &crate::Answer| answer.answer.keys().any(|key| key.rtype == Rtype::DNAME);
+            case.question.rtype == Rtype::ANY && dname(case.ours) && dname(case.theirs)
+        },
     },
     Difference {
         name: "loop-is-servfail",

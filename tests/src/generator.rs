@@ -65,6 +65,21 @@ pub fn questions(zone: &ZoneFile, count: usize, seed: u64) -> Vec<Question> {
             }
         }
     }
+    // What only few names show, and chance might miss.
+    for (name, rtype) in &zone.rrsets {
+        let near = match *rtype {
+            Rtype::DNAME => below(name, b"x"),
+            _ if name.as_ref().is_wildcard() => sibling(name),
+            _ => continue,
+        };
+        for name in [near, below(&near, b"*")] {
+            for rtype in [Rtype::A, Rtype::CNAME, Rtype::NSEC, Rtype::ANY] {
+                if !ask(name, rtype, Some(4096), true) {
+                    return questions;
+                }
+            }
+        }
+    }
     loop {
         let name = mutate(&mut random, &names, zone.apex.as_ref());
         let rtype = *if random.once_in(2) { random.pick(&COMMON_TYPES) } else { random.pick(&TYPES) };
@@ -101,6 +116,11 @@ fn mutate_once(random: &mut Random, name: &Name, names: &[Name], apex: NameRef<'
         7 => change_case(random, name),
         _ => neighbour(random, name, &parent),
     }
+}
+
+/// A name beside this one.
+fn sibling(name: &Name) -> Name {
+    below(&name.as_ref().parent().unwrap_or(NameRef::ROOT).to_owned(), b"x")
 }
 
 /// A label that the zone has somewhere, or one that it hardly has.

@@ -26,7 +26,7 @@ fn rich_zones_are_answered_as_by_the_peers() {
     let setting = setting::start(lab, net, &zones);
     let mut questions = Vec::new();
     for (seed, zone) in (1..).zip(&zones) {
-        let count = if zone.origin.starts_with("served.") { 600 } else { 4_500 };
+        let count = if zone.origin.starts_with("served.") { 600 } else { 8_000 };
         questions.extend(generator::questions(zone, count, seed));
     }
     assert!(questions.len() >= 20_000, "{} questions", questions.len());
