@@ -30,7 +30,8 @@ fn main() {
         "[node.m]\nlisten = [\"127.0.0.1:53\"]\nstate_dir = \"{state}\"\n[origin.o]\naddresses = [\"{origin}\"]\n\
          [zone.\"{zone}\"]\norigins = [\"o\"]\n"
     );
-    let config = config::Network::parse(&text, "m.toml", &NoFiles).expect("configuration").value.for_node("m").expect("node");
+    let config =
+        config::Network::parse(&text, "m.toml", &NoFiles).expect("configuration").value.for_node("m").expect("node");
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     let zones = Arc::new(Zones::new());

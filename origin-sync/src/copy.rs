@@ -30,6 +30,15 @@ pub(crate) enum Next {
     Differences(Zone, Vec<Difference>),
 }
 
+impl Next {
+    /// The copy itself.
+    pub(crate) fn zone(&self) -> &Zone {
+        match self {
+            Next::Whole(zone) | Next::Differences(zone, _) => zone,
+        }
+    }
+}
+
 impl Copy {
     pub(crate) fn new(apex: Name, question: Rtype, limits: Limits) -> Copy {
         let limits = zones::Limits { records_max: limits.records_max, bytes_max: limits.bytes_max };

@@ -15,6 +15,8 @@ mod copy;
 mod disk;
 mod entry;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod lanes;
 mod load;

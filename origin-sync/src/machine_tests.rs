@@ -239,7 +239,10 @@ fn no_sequence_of_events_gets_it_stuck() {
         for _ in 0..200 {
             now += ms(random(2_000_000));
             let event = match random(9) {
-                0 => Event::Notify(Notice { serial: (random(2) == 0).then_some(serial + random(3) as u32), upstream: None }),
+                0 => Event::Notify(Notice {
+                    serial: (random(2) == 0).then_some(serial + random(3) as u32),
+                    upstream: None,
+                }),
                 1 => Event::Retransfer,
                 2 => Event::Configure(settings(upstreams)),
                 3 | 4 if busy => Event::Ended(Ended::FailedThere),

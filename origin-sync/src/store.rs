@@ -428,7 +428,7 @@ fn encode_differences(differences: &[Difference], out: &mut Vec<u8>) {
     }
 }
 
-fn decode_differences(mut payload: &[u8]) -> Option<Vec<Difference>> {
+pub(crate) fn decode_differences(mut payload: &[u8]) -> Option<Vec<Difference>> {
     let mut differences = Vec::new();
     while !payload.is_empty() {
         let (length, rest) = payload.split_first_chunk::<4>()?;

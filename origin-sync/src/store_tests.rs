@@ -36,6 +36,28 @@ fn step(serial: u32) -> Difference {
     difference
 }
 
+/// The same with a large record, so that a journal fills up soon.
+fn large_step(serial: u32) -> Difference {
+    let apex: Name = APEX.parse().unwrap();
+    let mut difference = step(serial);
+    difference.add(apex.as_ref(), Rtype(65_280), 300, &[serial.to_be_bytes(); 4000].concat()).unwrap();
+    difference
+}
+
+/// Fills the journal until a compaction is asked for: the zone that it is to write.
+fn fill(store: &ZoneStore) -> (Compaction, Zone) {
+    let mut next = zone(1);
+    loop {
+        let (from, difference) = (next.serial(), large_step(next.serial()));
+        next = next.apply(&difference).unwrap();
+        match store.append(&[difference], (from, from + 1), 1000).unwrap() {
+            Appended::Done(Some(compaction)) => return (compaction, next),
+            Appended::Done(None) => {}
+            Appended::TooLarge => panic!("a small change"),
+        }
+    }
+}
+
 /// The records of a zone.
 fn records(zone: &Zone) -> Vec<String> {
     let mut lines = Vec::new();
@@ -141,7 +163,9 @@ fn a_damaged_entry_ends_the_journal_and_is_kept_aside() {
     let folder = tempfile::tempdir().unwrap();
     let store = place(folder.path());
     store.save(&zone(1), 1000).unwrap();
-    (1..4).for_each(|serial| drop(append(&store, serial)));
+    for serial in 1..4 {
+        append(&store, serial);
+    }
     let mut files = files(folder.path());
     let damaged = files.get_mut("journal.1").unwrap();
     let middle = damaged.len() / 2;
@@ -160,17 +184,8 @@ fn a_compaction_interrupted_anywhere_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = place(folder.path());
     store.save(&zone(1), 1000).unwrap();
-    let mut next = zone(1);
-    let mut serial = 1;
-    let compaction = loop {
-        next = next.apply(&step(serial)).unwrap();
-        serial += 1;
-        match append(&store, serial - 1) {
-            Appended::Done(Some(compaction)) => break compaction,
-            Appended::Done(None) => {}
-            Appended::TooLarge => panic!("a small change"),
-        }
-    };
+    let (compaction, next) = fill(&store);
+    let serial = next.serial();
     let before = files(folder.path());
     assert!(before["journal.1"].len() as u64 > JOURNAL_BYTES_MIN && !before.contains_key("journal.2"));
     // Changes go on while the snapshot is written.
@@ -211,15 +226,7 @@ fn a_full_copy_takes_over_from_a_compaction() {
     let folder = tempfile::tempdir().unwrap();
     let store = place(folder.path());
     store.save(&zone(1), 1000).unwrap();
-    let mut next = zone(1);
-    let mut serial = 1;
-    let compaction = loop {
-        next = next.apply(&step(serial)).unwrap();
-        serial += 1;
-        if let Appended::Done(Some(compaction)) = append(&store, serial - 1) {
-            break compaction;
-        }
-    };
+    let (compaction, next) = fill(&store);
     store.save(&zone(1_000_000), 9000).unwrap();
     store.compact(&compaction, &next, 7000).unwrap();
     append(&store, 1_000_000);

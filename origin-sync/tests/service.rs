@@ -204,6 +204,22 @@ fn forged_datagrams_are_passed_over() {
 }
 
 #[test]
+fn requests_leave_from_the_source_address() {
+    let state = tempfile::tempdir().unwrap();
+    let primary = Primary::start(serve(soa_with(1, [1, 1, 86_400])));
+    let parts = zone_parts(&[("fake", primary.address)], "");
+    let parts = parts.replacen("[zone", "source_v4 = \"127.0.0.77\"\n[zone", 1);
+    let edge = Edge::start(&config(state.path(), &parts));
+    edge.wait_for_serial(ZONE, 1);
+    let asked = wait_for("a transfer and a SOA query", || {
+        let asked = primary.asked();
+        (asked.iter().any(|asked| asked.tcp) && asked.iter().any(|asked| !asked.tcp)).then_some(asked)
+    });
+    assert!(asked.iter().all(|asked| asked.peer.ip() == std::net::IpAddr::from([127, 0, 0, 77])), "{asked:?}");
+    edge.stop();
+}
+
+#[test]
 fn a_configuration_is_applied_zone_by_zone() {
     let state = tempfile::tempdir().unwrap();
     let primary = Primary::start(serve(soa(1)));

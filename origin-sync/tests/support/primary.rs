@@ -50,11 +50,12 @@ pub(crate) struct Asked {
     /// The serial of an IXFR request.
     pub(crate) serial: Option<u32>,
     pub(crate) tcp: bool,
+    pub(crate) peer: SocketAddr,
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Asked {
-    fn read(bytes: &[u8], tcp: bool) -> Asked {
+    fn read(bytes: &[u8], tcp: bool, peer: SocketAddr) -> Asked {
         let message = Message::parse(bytes).unwrap();
         let (_, question, _) = message.questions().next().unwrap();
         let soa = message.records().flatten().find(|record| record.section == Section::Authority);
@@ -63,7 +64,7 @@ impl Asked {
             record.decompress_rdata(&mut rdata).unwrap();
             wire::rdata::Soa::parse(&rdata).unwrap().serial
         });
-        Asked { id: message.header.id, question, serial, tcp, bytes: bytes.to_vec() }
+        Asked { id: message.header.id, question, serial, tcp, peer, bytes: bytes.to_vec() }
     }
 
     /// An answer with these records.
@@ -174,7 +175,7 @@ fn serve_udp(socket: &UdpSocket, (script, asked, ends): &Shared) {
         let Ok((length, peer)) = socket.recv_from(&mut buffer) else {
             continue;
         };
-        let request = Asked::read(&buffer[..length], false);
+        let request = Asked::read(&buffer[..length], false, peer);
         asked.lock().unwrap().push(request.clone());
         let reply = (script.lock().unwrap())(&request);
         if let Reply::Messages(messages) = reply {
@@ -203,7 +204,7 @@ fn serve_connection(mut stream: TcpStream, (script, asked, ends): &Shared) -> st
     stream.read_exact(&mut length)?;
     let mut request = vec![0; usize::from(u16::from_be_bytes(length))];
     stream.read_exact(&mut request)?;
-    let request = Asked::read(&request, true);
+    let request = Asked::read(&request, true, stream.peer_addr()?);
     asked.lock().unwrap().push(request.clone());
     let reply = (script.lock().unwrap())(&request);
     let (messages, cut) = match &reply {

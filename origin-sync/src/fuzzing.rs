@@ -1,0 +1,123 @@
+//! Ways in for the fuzz targets; no part of the interface.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use wire::{Name, Rtype};
+use zones::{Limits as ZoneLimits, Zone, ZoneBuilder};
+
+use crate::copy::Copy;
+use crate::journal;
+use crate::notify::{Mailbox, Notifier, Outcome, Target};
+use crate::settings::resolve;
+use crate::store::decode_differences;
+use crate::transfer::{Interpreter, Limits, Progress};
+
+const LIMITS: Limits = Limits { records_max: 10_000, bytes_max: 1 << 20 };
+
+/// The zone `a.` at serial 1.
+static BASE: LazyLock<Option<Arc<Zone>>> = LazyLock::new(|| {
+    let apex: Name = "a".parse().ok()?;
+    let mut builder = ZoneBuilder::new(apex, ZoneLimits::NONE);
+    builder.add(apex.as_ref(), Rtype::SOA, 60, b"\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01").ok()?;
+    builder.add(apex.as_ref(), Rtype::NS, 60, b"\x01b\x01a\0").ok()?;
+    Some(Arc::new(builder.finish().ok()?))
+});
+
+struct NoFiles;
+
+impl config::SecretFiles for NoFiles {
+    fn read(&self, _: &std::path::Path) -> Result<config::SecretFile, String> {
+        Err("no files".into())
+    }
+}
+
+/// A notifier for `a.` from 192.0.2.1.
+static NOTIFIER: LazyLock<Option<Notifier>> = LazyLock::new(|| {
+    let text = "[node.n]\nlisten = [\"127.0.0.1:53\"]\nstate_dir = \"/none\"\n[key.k]\nsecret = \"QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\"\n\
+                [origin.o]\naddresses = [\"192.0.2.1\"]\nkey = \"k\"\n[zone.\"a\"]\norigins = [\"o\"]\n";
+    let config = config::Network::parse(text, "fuzz", &NoFiles).ok()?.value.for_node("n").ok()?;
+    let zone = resolve(&config).ok()?.pop()?;
+    let (notifier, _) = Notifier::new();
+    let (origins, upstreams) = (zone.origins.clone(), zone.upstreams.clone());
+    let target = Target { zone: 0, origins, upstreams, mailbox: Arc::<Mailbox>::default() };
+    notifier.set_table(HashMap::from([(zone.apex, Arc::new(target))]));
+    Some(notifier)
+});
+
+/// Reads an answer to AXFR or IXFR (from serial 1) for the zone `a.`: messages with 16-bit lengths before them, each given
+/// the right id and flags. What comes out complete must make a zone or be refused.
+pub fn transfer(data: &[u8]) {
+    let Some((&first, mut rest)) = data.split_first() else {
+        return;
+    };
+    let Some(base) = BASE.as_ref() else {
+        return;
+    };
+    let question = if first & 1 == 0 { Rtype::AXFR } else { Rtype::IXFR };
+    let apex = base.apex().to_owned();
+    let mut interpreter = Interpreter::new(apex, 1, question, Some(base.serial()), LIMITS);
+    let mut copy = Copy::new(apex, question, LIMITS);
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(after.len());
+        let (message, after) = after.split_at(length);
+        let mut message = message.to_vec();
+        if let Some(head) = message.first_chunk_mut::<4>() {
+            *head = [0, 1, 0x84, 0];
+        }
+        match interpreter.message(&message, &mut copy) {
+            Ok(Progress::More) => rest = after,
+            Ok(Progress::Done(_)) => {
+                if let Ok(next) = copy.finish(Some(base)) {
+                    assert_eq!(next.zone().serial(), interpreter.serial(), "the copy has the serial that was promised");
+                }
+                return;
+            }
+            Err(error) => {
+                let _ = (error.to_string(), error.advice(question), error.label());
+                return;
+            }
+        }
+    }
+}
+
+/// Reads a journal; what is whole is encoded again to the same bytes.
+pub fn journal(data: &[u8]) {
+    if let Some(scan) = journal::scan(data) {
+        let mut again = journal::header(scan.generation);
+        for entry in &scan.entries {
+            let _ = decode_differences(entry.payload);
+            journal::encode(entry, &mut again);
+        }
+        assert_eq!(data.get(..scan.valid_bytes), Some(&again[..]), "the same bytes");
+    }
+    let _ = decode_differences(data);
+}
+
+/// Takes a NOTIFY from the origin and from a stranger; a stranger's answer is never longer than the room.
+pub fn notify(data: &[u8]) {
+    let mut out = [0; 512];
+    if let Some(notifier) = NOTIFIER.as_ref() {
+        for peer in [[192, 0, 2, 1], [198, 51, 100, 1]] {
+            if let Outcome::Answer(length) = notifier.handle(data, (peer, 53).into(), &mut out) {
+                let header = out.get(..length).and_then(|answer| wire::Header::parse(answer).ok());
+                assert!(header.is_some_and(|header| header.flags.qr()), "a well-formed response");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fixtures stand: without them the targets would find nothing.
+    #[test]
+    fn the_fixtures_are_there() {
+        assert!(BASE.is_some() && NOTIFIER.is_some());
+        let good = b"\0\0\x37\0\x01\0\0\0\x01\0\x02\0\0\0\0\x01a\0\0\xfc\0\x01";
+        transfer(good);
+        journal(&journal::header(3));
+        notify(b"\0\x01\x20\0\0\x01\0\0\0\0\0\0\x01a\0\0\x06\0\x01");
+    }
+}
