@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use parapet_lab::{LabError, Namespace, Rtype, Updates, dns, zone_text};
+use parapet_lab::{LabError, Namespace, Rtype, Updates, dns, parapet_binary, zone_text};
 
 use crate::{
     scene::{CLIENTS, EDGES, SIGNED, Scene, ZONE, ZONES},
@@ -29,7 +29,7 @@ pub(crate) fn run(edges: Subject) -> anyhow::Result<()> {
     let begun = Instant::now();
     let mut table = Table::new();
     let mut scene = set_up(edges)?;
-    show_arrival(&scene, &mut table)?;
+    show_arrival(&scene, edges, &mut table)?;
     ask_questions(&scene)?;
     replay_real_questions(&scene, &mut table)?;
     change_a_record(&scene, &mut table)?;
@@ -97,7 +97,20 @@ fn command_line(scene: &Scene) -> anyhow::Result<String> {
     Ok(format!("{program} run{}", rest.trim_end().replace(" --", " \\\n       --")))
 }
 
-fn show_arrival(scene: &Scene, table: &mut Table) -> anyhow::Result<()> {
+/// What the first edge says of its zones.
+fn ask_the_edge_itself(scene: &Scene) -> anyhow::Result<()> {
+    let edge = scene.edges.first().context("there are no edges")?;
+    let program = edge.namespace().program(&parapet_binary()?.to_string_lossy()).args(["zones", "--control"]);
+    let control = edge.folder().join("state/control.sock");
+    let output = program.arg(control.to_string_lossy()).run()?.success()?;
+    println!("\n   {}$ parapet zones", EDGES[0]);
+    for line in output.stdout.lines() {
+        println!("      {line}");
+    }
+    Ok(())
+}
+
+fn show_arrival(scene: &Scene, edges: Subject, table: &mut Table) -> anyhow::Result<()> {
     step(
         "The zones arrive",
         "Each edge asks for each zone by AXFR, signed with the key; time is since the edges were started.",
@@ -112,7 +125,7 @@ fn show_arrival(scene: &Scene, table: &mut Table) -> anyhow::Result<()> {
         println!("   {edge}   {zone:<16}serial {serial:<12}{:>5.0} ms", time.as_secs_f64() * 1e3);
     })?;
     table.push(("every zone at every edge after".to_owned(), format!("{:.0} ms", last.as_secs_f64() * 1e3)));
-    Ok(())
+    if edges == Subject::Parapet { ask_the_edge_itself(scene) } else { Ok(()) }
 }
 
 fn ask_questions(scene: &Scene) -> anyhow::Result<()> {
