@@ -11,7 +11,10 @@ use std::{
 
 use nix::{
     sched::{CloneFlags, CpuSet, sched_setaffinity, setns},
-    sys::{prctl::set_pdeathsig, signal::Signal},
+    sys::{
+        prctl::set_pdeathsig,
+        signal::{SigSet, Signal},
+    },
     unistd::{Pid, getppid},
 };
 
@@ -199,6 +202,8 @@ impl Program {
         let pinned = self.core.is_some();
         let between_fork_and_exec = move || {
             setns(&namespace, CloneFlags::CLONE_NEWNET)?;
+            // What the lab blocks in order to clean up on it, its children are to hear.
+            SigSet::empty().thread_set_mask()?;
             set_pdeathsig(Signal::SIGKILL)?;
             if getppid() != parent {
                 return Err(std::io::Error::other("the lab ended meanwhile"));
@@ -209,7 +214,7 @@ impl Program {
             Ok(())
         };
         // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe functions may be
-        // called: it makes four system calls, takes no lock and allocates only on the way to failing.
+        // called: it makes five system calls, takes no lock and allocates only on the way to failing.
         unsafe { command.pre_exec(between_fork_and_exec) };
         Ok(())
     }

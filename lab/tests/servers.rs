@@ -1,7 +1,9 @@
 //! The lab itself: networks that carry packets, real servers in them, counters that count, nothing left behind.
 //! Needs root and the packages of scripts/setup.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, os::unix::process::ExitStatusExt, time::Duration};
+
+use nix::sys::signal::{SigSet, Signal};
 
 use parapet_lab::{
     Dnssec, Knot, Lab, Named, Nsd, Rtype, TsigKey, ZoneSpec, counters::Counters, dns, topologies, zone_text,
@@ -104,5 +106,15 @@ fn a_program_that_fails_says_so() -> Result {
     assert!(error.contains("no-such-program is not installed"), "{error}");
     let late = host.program("sleep").arg("1000").deadline(Duration::from_millis(50)).run().unwrap_err().to_string();
     assert!(late.contains("the end of"), "{late}");
+    Ok(())
+}
+
+#[test]
+fn a_process_hears_signals_that_the_lab_blocks() -> Result {
+    // As clean_up_on_signals does; a blocked signal would be inherited through exec.
+    SigSet::all().thread_block()?;
+    let lab = Lab::new("signals")?;
+    let process = lab.namespace("host")?.program("sleep").arg("1000").spawn("sleep")?;
+    assert_eq!(process.stop()?.signal(), Some(Signal::SIGTERM as i32));
     Ok(())
 }
