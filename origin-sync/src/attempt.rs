@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::spawn_blocking;
+use tokio::task::{block_in_place, spawn_blocking};
 use wire::Rtype;
 use zones::{Zone, ZoneSlot, ZoneState};
 
@@ -151,6 +151,10 @@ impl Job {
             return Ok(Step::Lower(fetched.serial));
         }
         let (base, slot, store) = (self.base.clone(), Arc::clone(&self.slot), Arc::clone(&self.store));
+        if fetched.answer == Answer::Differences {
+            // Here and now: another thread's waking up would be the greater part of the delay.
+            return block_in_place(|| keep_and_publish(copy, base, &slot, &store)).map(Step::Next);
+        }
         let work = spawn_blocking(move || keep_and_publish(copy, base, &slot, &store));
         work.await.map_err(|error| Error::Internal(error.to_string()))?.map(Step::Next)
     }

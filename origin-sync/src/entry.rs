@@ -1,5 +1,6 @@
 //! One zone in the service: its machine, and what the machine's decisions act on.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub(crate) struct Entry {
     /// The copy that we have, expired or not.
     pub(crate) zone: Option<Arc<Zone>>,
     /// The attempt that waits or runs.
-    pub(crate) attempt: Option<(Attempt, std::net::SocketAddr)>,
+    pub(crate) attempt: Option<(Attempt, SocketAddr)>,
     pub(crate) running: Option<AbortHandle>,
     /// When the service looks at it next.
     pub(crate) timer: Option<Duration>,
@@ -79,7 +80,7 @@ impl Entry {
     }
 
     /// Takes the end of an attempt: the event for the machine.
-    pub(crate) fn ended(&mut self, report: &Report, address: std::net::SocketAddr, now: Duration) -> Event {
+    pub(crate) fn ended(&mut self, report: &Report, address: SocketAddr, now: Duration) -> Event {
         self.attempt = None;
         self.running = None;
         let ended = match &report.outcome {
@@ -100,7 +101,14 @@ impl Entry {
         Event::Ended(ended)
     }
 
-    fn record_origin(&mut self, report: &Report, address: std::net::SocketAddr, now: Duration) {
+    /// Why the last attempt at an address failed, if it did.
+    pub(crate) fn last_error_at(&self, address: SocketAddr) -> Option<&str> {
+        let address = address.to_string();
+        let (origin, _) = self.record.origins.iter().find(|(origin, _)| origin.address == address)?;
+        origin.last_error.as_deref()
+    }
+
+    fn record_origin(&mut self, report: &Report, address: SocketAddr, now: Duration) {
         let address = address.to_string();
         let Some((origin, at)) = self.record.origins.iter_mut().find(|(origin, _)| origin.address == address) else {
             return;

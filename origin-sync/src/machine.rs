@@ -250,6 +250,11 @@ impl Machine {
         self.failures
     }
 
+    /// Whether a NOTIFY would change anything; most of a flood would not.
+    pub(crate) fn heeds(&self, notice: Notice) -> bool {
+        self.is_news(notice) && self.pending.is_none_or(|pending| pending.merge(notice) != pending)
+    }
+
     /// Takes an event, and says what to do.
     pub(crate) fn handle(&mut self, event: Event, context: &Context<'_>) -> Actions {
         match event {

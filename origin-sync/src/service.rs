@@ -28,7 +28,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Side};
 use crate::lanes::{ATTEMPTS_MAX, Lanes};
 use crate::load::load_all;
-use crate::machine::{Actions, Context, Event, Notice};
+use crate::machine::{Actions, Context, Event, Publish};
 use crate::notify::{Notifier, unix_now_s};
 use crate::settings::ZoneSettings;
 use crate::status::Board;
@@ -195,18 +195,14 @@ impl Service {
 
     fn take_notices(&mut self, woken: &mut Vec<u64>) {
         for zone in woken.drain(..) {
-            let notice = self.entries.get(&zone).and_then(|entry| entry.mailbox.take());
-            if let Some(notice) = notice {
-                self.notified(zone, notice);
+            let Some(entry) = self.entries.get(&zone) else {
+                continue;
+            };
+            if let Some(notice) = entry.mailbox.take().filter(|&notice| entry.machine.heeds(notice)) {
+                tracing::debug!(zone = %entry.settings.config.name, serial = notice.serial, "NOTIFY");
+                self.event(zone, Event::Notify(notice));
             }
         }
-    }
-
-    fn notified(&mut self, zone: u64, notice: Notice) {
-        if let Some(entry) = self.entries.get(&zone) {
-            tracing::debug!(zone = %entry.settings.config.name, serial = notice.serial, "NOTIFY");
-        }
-        self.event(zone, Event::Notify(notice));
     }
 
     /// Gives an event to a zone's machine, and does what it says.
@@ -220,7 +216,12 @@ impl Service {
         let avoid = |upstream: usize| upstreams.upstreams.get(upstream).is_some_and(|u| lanes.avoids(u.address, now));
         let Actions { attempt, publish } = entry.machine.handle(event, &Context { now, random, avoid: &avoid });
         if let Some(publish) = publish {
-            tracing::info!(zone = %entry.settings.config.name, state = ?publish, "zone");
+            match publish {
+                Publish::Serving => tracing::debug!(zone = %entry.settings.config.name, "serving"),
+                Publish::Expired => {
+                    tracing::warn!(zone = %entry.settings.config.name, "expired: no origin was reached in time")
+                }
+            }
             entry.publish(publish);
         }
         if let Some(attempt) = attempt
@@ -283,7 +284,7 @@ impl Service {
         let Some(entry) = self.entries.get_mut(&zone) else {
             return;
         };
-        log(&entry.settings.config.name, address, &report);
+        log(&entry.settings.config.name, address, &report, entry.last_error_at(address));
         let event = entry.ended(&report, address, now);
         let (store, copy) = (Arc::clone(&entry.store), entry.zone.clone());
         match &mut report.outcome {
@@ -431,7 +432,8 @@ impl Service {
     }
 }
 
-fn log(zone: &str, address: SocketAddr, report: &Report) {
+/// Tells of an attempt; a failure that repeats the one before is told quietly.
+fn log(zone: &str, address: SocketAddr, report: &Report, before: Option<&str>) {
     let took_ms = report.took.as_secs_f64() * 1000.0;
     if let Some(why) = &report.fallback {
         tracing::warn!(%zone, %address, %why, "differences were of no use; fetched the whole zone");
@@ -442,6 +444,9 @@ fn log(zone: &str, address: SocketAddr, report: &Report) {
             let (bytes, records) = report.fetched.map_or((0, 0), |fetched| (fetched.bytes, fetched.records));
             let (serial, question) = (copy.serial(), report.question);
             tracing::info!(%zone, %address, serial, %question, bytes, records, took_ms, "transferred");
+        }
+        Err(error) if before == Some(&error.to_string()) => {
+            tracing::debug!(%zone, %address, %error, "attempt failed again")
         }
         Err(error) => tracing::warn!(%zone, %address, %error, side = ?error.side(), took_ms, "attempt failed"),
     }

@@ -281,6 +281,9 @@ impl ZoneStore {
     pub(crate) fn save(&self, zone: &Zone, refreshed_unix_s: u64) -> Result<(), Error> {
         let generation = {
             let mut state = self.lock();
+            if state.closed {
+                return Err(Error::Removed);
+            }
             state.generation += 1;
             state.generation
         };

@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use wire::{Class, Header, Name, Rtype, Writer};
 
 use super::{SECRET, free_address, wait_for};
 
@@ -53,8 +56,9 @@ impl Named {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start named ({error}): install Debian's package bind9"));
-        wait_for("named answers", || std::net::TcpStream::connect(address).ok());
-        Named { address, child }
+        let named = Named { address, child };
+        wait_for("named answers for the zone", || has_zone(address, zone).then_some(()));
+        named
     }
 
     /// Starts it on a port of its own.
@@ -85,6 +89,21 @@ impl Named {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a server answers with authority for a zone; it listens before it has read its zones.
+fn has_zone(server: SocketAddr, zone: &str) -> bool {
+    let mut buffer = [0; 512];
+    let mut writer = Writer::new(&mut buffer, 512).unwrap();
+    writer.question(zone.parse::<Name>().unwrap().as_ref(), Rtype::SOA, Class::IN).unwrap();
+    let length = writer.finish();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    socket.connect(server).unwrap();
+    let asked = socket.send(&buffer[..length]).and_then(|_| socket.recv(&mut buffer));
+    asked.is_ok_and(|length| {
+        Header::parse(&buffer[..length]).is_ok_and(|header| header.flags.aa() && header.ancount == 1)
+    })
 }
 
 impl Drop for Named {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use config::{SecretFile, SecretFiles};
 use origin_sync::{NotifyOutcome, OriginSync, ZoneStatus};
 use tokio::runtime::Runtime;
-use wire::{Name, Rtype};
+use wire::{Class, Flags, Header, Name, Opcode, Rcode, Rtype, Section, Writer};
 use zones::{Zone, ZoneState, Zones};
 
 /// The secret of the key `transfer.test.` (hmac-sha256 unless said otherwise).
@@ -131,6 +131,24 @@ impl Edge {
 
     pub(crate) fn wait_for_serial(&self, apex: &str, serial: u32) {
         wait_for(&format!("{apex} at serial {serial}"), || (self.serial(apex) == Some(serial)).then_some(()));
+    }
+
+    /// Gives it a NOTIFY from an origin on loopback, as a lane thread would.
+    pub(crate) fn notify(&self, apex: &str, serial: u32) {
+        let mut message = [0; 512];
+        let mut writer = Writer::new(&mut message, 512).unwrap();
+        writer.set_flags(Flags::default().with_opcode(Opcode::NOTIFY).with_aa(true));
+        let apex: Name = apex.parse().unwrap();
+        writer.question(apex.as_ref(), Rtype::SOA, Class::IN).unwrap();
+        let mut rdata = vec![0, 0];
+        rdata.extend_from_slice(&serial.to_be_bytes());
+        rdata.extend_from_slice(&[0; 16]);
+        writer.record(Section::Answer, apex.as_ref(), Rtype::SOA, Class::IN, 0, &rdata).unwrap();
+        let length = writer.finish();
+        let mut out = [0; 512];
+        let outcome = self.sync().notifier().handle(&message[..length], ([127, 0, 0, 1], 53).into(), &mut out);
+        assert!(matches!(outcome, NotifyOutcome::Answer(_)));
+        assert_eq!(Header::parse(&out).unwrap().flags.rcode(), Rcode::NOERROR);
     }
 
     pub(crate) fn status(&self, apex: &str) -> ZoneStatus {
