@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
@@ -24,6 +25,9 @@ use crate::{
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 /// A lane that has not come back to wait for queries for so many intervals is stuck.
 const SILENT_INTERVALS_MAX: u32 = 4;
+
+/// Descriptors that the process needs besides those of the TCP lane's connections: files, sockets, logs.
+const DESCRIPTORS_ELSEWHERE: usize = 1024;
 
 /// What the edge answers with.
 pub struct EdgeContext {
@@ -75,6 +79,7 @@ impl Edge {
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
         let EdgeContext { zones, settings, notify, health } = context;
+        raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
         let shared = Arc::new(Shared { zones, settings, notify });
         let connections = Connections::new();
         let (phase, phase_reader) = watch::channel(Phase::Serving);
@@ -163,6 +168,26 @@ impl Edge {
 impl Drop for Edge {
     fn drop(&mut self) {
         self.halt(Duration::ZERO);
+    }
+}
+
+/// Lets the process have so many descriptors, as far as it may: many systems start it with 1,024, less than the
+/// connections that it is to serve.
+fn raise_descriptor_limit(wanted: usize) {
+    let wanted = wanted as u64;
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((soft, hard)) if soft < wanted => {
+            let raised = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
+            if hard < wanted || raised.is_err() {
+                tracing::warn!(
+                    wanted,
+                    limit = hard.max(soft),
+                    "fewer descriptors than TCP connections: raise RLIMIT_NOFILE (LimitNOFILE= of the unit)"
+                );
+            }
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of descriptors cannot be read"),
     }
 }
 
