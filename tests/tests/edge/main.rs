@@ -4,6 +4,7 @@
 mod any_bytes;
 mod configuration;
 mod cookies;
+mod daemon;
 mod expiry;
 mod hidden_origin;
 mod killed;
@@ -12,5 +13,6 @@ mod origin_down;
 mod reload;
 mod scene;
 mod signed_zones;
+mod transfer_limits;
 mod tsig;
 mod two_origins;
