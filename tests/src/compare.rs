@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
-use wire::{Name, Rtype};
+use wire::{Name, Rtype, rdata};
 
 use crate::answer::{Key, Rrsets, describe};
 use crate::{Answer, Question, ZoneFile, ask};
@@ -37,6 +37,9 @@ pub enum Facet {
     Authority,
     /// In a referral, the addresses of its name servers.
     Glue,
+    /// The rest of the additional section, beside `named` alone: what we send is what it has, and what it has for names in
+    /// our answer we send too.
+    Additional,
 }
 
 /// Both answers of a server to a question: what came over UDP, and that or what came over TCP after a truncated one.
@@ -161,7 +164,35 @@ impl Case<'_> {
         check(Facet::Authority, self.authority(a) == self.authority(b));
         // With less room some may be left out (RFC 9471 §3.1 says which); each server checks itself against TCP.
         check(Facet::Glue, self.question.udp_bytes_max != Some(4096) || self.glue(a) == self.glue(b));
+        let has_targets = [Rtype::NS, Rtype::MX, Rtype::SRV, Rtype::SVCB, Rtype::HTTPS].contains(&self.question.rtype);
+        let whole = self.question.udp_bytes_max == Some(4096)
+            && has_targets
+            && a.aa
+            && a.answer == b.answer
+            && a.authority.is_empty();
+        let comparable = self.peer == Subject::Named && whole;
+        check(Facet::Additional, !comparable || self.additional_is_fit());
         facets
+    }
+
+    fn additional_is_fit(&self) -> bool {
+        let (ours, theirs) = (&self.ours.additional, &self.theirs.additional);
+        let known = ours.iter().all(|(key, set)| theirs.get(key) == Some(set));
+        known && self.targets_of(self.theirs).keys().all(|key| ours.contains_key(key))
+    }
+
+    /// Whether RDATA of our answer section has this name.
+    #[must_use]
+    pub fn is_target(&self, name: &Name) -> bool {
+        self.ours.answer.iter().any(|(key, (_, rdatas))| {
+            rdatas.iter().any(|data| rdata::names(key.rtype, data).any(|target| target == name.as_ref()))
+        })
+    }
+
+    /// What stands in the additional section about names in our answer section.
+    #[must_use]
+    pub fn targets_of(&self, answer: &Answer) -> Rrsets {
+        filtered(&answer.additional, |key| self.is_target(&key.owner))
     }
 
     /// The authority section without the NS RRset of a zone that the answer itself is from (RFC 1034 §4.3.2 does not
@@ -208,6 +239,7 @@ impl Case<'_> {
             Facet::Answer | Facet::Order => answer.answer.clone(),
             Facet::Authority => self.authority(answer),
             Facet::Glue => self.glue(answer),
+            Facet::Additional => answer.additional.clone(),
             Facet::Rcode | Facet::Flags => Rrsets::new(),
         };
         let (ours, theirs) = (section(self.ours), section(self.theirs));

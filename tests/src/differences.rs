@@ -23,7 +23,7 @@ pub struct Difference {
     pub applies: fn(&Case<'_>) -> bool,
 }
 
-use Facet::{Answer, Authority, Flags, Glue, Rcode as ResponseCode};
+use Facet::{Additional, Answer, Authority, Flags, Glue, Rcode as ResponseCode};
 use Subject::{Knot, Named, Nsd};
 
 /// All of them; `answers.md` is made from this table.
@@ -93,9 +93,9 @@ pub const DIFFERENCES: &[Difference] = &[
         peers: &[Named, Nsd, Knot],
         facets: &[ResponseCode, Answer, Authority],
         decided_by: "RFC 1034 §4.3.2 step 3a",
-        why: "A chain that leaves its zone ends there: resolvers ask for the target again in any case (they trust no data of \
-              another zone), and who serves both zones is chance. NSD goes on in the other zone, Knot adds a referral to a \
-              child even where it has the child.",
+        why: "A chain that leaves its zone ends there (at a cut with the referral, as Knot has it): resolvers ask for the \
+              target again in any case, for they trust no data of another zone, and who serves both zones is chance. NSD \
+              goes on in the other zone, named stops without a word.",
         applies: chain_leaves_zone,
     },
     Difference {
@@ -195,6 +195,32 @@ pub const DIFFERENCES: &[Difference] = &[
                 && case.glue(case.theirs).keys().all(|key| case.glue(case.ours).contains_key(key))
         },
     },
+    Difference {
+        name: "addresses-from-wildcards",
+        peers: &[Named],
+        facets: &[Additional],
+        decided_by: "RFC 1034 §4.3.2 step 6",
+        why: "What goes beside an answer is optional; addresses that would have to be made from a wildcard are left for \
+              the client to ask for. named makes them.",
+        applies: |case| {
+            let (ours, theirs) = (&case.ours.additional, &case.theirs.additional);
+            let missing = theirs.keys().filter(|key| !ours.contains_key(key) && case.is_target(&key.owner));
+            is_part(ours, theirs)
+                && missing.into_iter().all(|key| key.owner.as_ref().labels().any(|label| label == b"wild"))
+        },
+    },
+    Difference {
+        name: "addresses-of-many-targets",
+        peers: &[Named],
+        facets: &[Additional],
+        decided_by: "RFC 1034 §4.3.2 step 6",
+        why: "What goes beside an answer is optional; Parapet adds what there is room for, named looks at no more than 13 \
+              records of an answer.",
+        applies: |case| {
+            case.ours.answer.values().any(|(_, rdatas)| rdatas.len() > 13)
+                && is_part(&case.targets_of(case.theirs), &case.ours.additional)
+        },
+    },
 ];
 
 /// The entry that a difference falls under.
@@ -292,6 +318,6 @@ const INTRODUCTION: &str = "\
 
 `cargo test -p parapet-tests --test answers` asks Parapet, `named`, NSD and Knot the same questions about the same zones
 and compares response code, flags, answer section (RRsets and the order of chains), authority section (proofs and referrals)
-and glue. Free are order within RRsets, case, compression, the zone's own NS RRset beside an answer, and additional data that
-is no glue. These differences remain, each with what decides. The list is made from `tests/src/differences.rs`.
+and glue; and, beside `named`, the addresses that come with NS, MX, SRV, SVCB and HTTPS. Free are order within RRsets, case,
+compression, and the zone's own NS RRset beside an answer. These differences remain, each with what decides. The list is made from `tests/src/differences.rs`.
 ";
