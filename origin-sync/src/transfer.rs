@@ -343,5 +343,8 @@ pub(crate) fn check_answer(
 }
 
 #[cfg(test)]
+#[path = "transfer_oracle_tests.rs"]
+mod oracle_tests;
+#[cfg(test)]
 #[path = "transfer_tests.rs"]
 mod tests;

@@ -4,12 +4,12 @@ use super::*;
 
 use wire::{Flags, Writer};
 
-const ID: u16 = 4711;
+pub(super) const ID: u16 = 4711;
 
 #[derive(Clone)]
-struct Rr(&'static str, Rtype, Class, Vec<u8>);
+pub(super) struct Rr(pub(super) &'static str, Rtype, Class, pub(super) Vec<u8>);
 
-fn soa(serial: u32) -> Rr {
+pub(super) fn soa(serial: u32) -> Rr {
     let mut rdata = b"\x02ns\x04test\x00\x05admin\x04test\x00".to_vec();
     for number in [serial, 3600, 600, 86_400, 300] {
         rdata.extend_from_slice(&number.to_be_bytes());
@@ -17,11 +17,11 @@ fn soa(serial: u32) -> Rr {
     Rr("zone.test", Rtype::SOA, Class::IN, rdata)
 }
 
-fn a(owner: &'static str, last: u8) -> Rr {
+pub(super) fn a(owner: &'static str, last: u8) -> Rr {
     Rr(owner, Rtype::A, Class::IN, vec![192, 0, 2, last])
 }
 
-fn build(question: Option<Rtype>, records: &[Rr]) -> Vec<u8> {
+pub(super) fn build(question: Option<Rtype>, records: &[Rr]) -> Vec<u8> {
     let mut buffer = vec![0; 65_535];
     let mut writer = Writer::new(&mut buffer, 65_535).unwrap();
     writer.set_id(ID);
@@ -39,7 +39,7 @@ fn build(question: Option<Rtype>, records: &[Rr]) -> Vec<u8> {
 }
 
 #[derive(Default)]
-struct Log(Vec<String>);
+pub(super) struct Log(pub(super) Vec<String>);
 
 impl Sink for Log {
     fn begin_whole(&mut self) -> Result<(), Error> {
