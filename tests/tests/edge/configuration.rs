@@ -111,3 +111,22 @@ fn what_the_system_refuses_is_said_in_one_sentence() {
     assert!(said.contains(&*inside.to_string_lossy()), "{said}");
     assert!(code.is_some_and(|code| code != 0), "{said}");
 }
+
+/// Who may not bind port 53 is told what would help. The binary is copied to where everybody can run it.
+#[test]
+fn a_missing_privilege_is_said_in_one_sentence() {
+    let scene = Scene::new("privilege");
+    let host = scene.host("edge1");
+    let folder = scene.lab.folder().to_string_lossy().into_owned();
+    let binary = format!("{folder}/parapet");
+    std::fs::copy(parapet_binary().expect("the parapet binary"), &binary).expect("a copy of the binary");
+    let state = format!("{folder}/state");
+    host.run("install", &["-d", "-m", "777", &state]).expect("a folder");
+    let drop = ["--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"];
+    let run = ["run", "--origin", "192.0.2.1", "--zone", "a.test", "--listen", "127.0.0.1:53", "--state", &state];
+    let output = host.program("setpriv").args(drop).arg(&binary).args(run).run().expect("parapet ends by itself");
+    let said: Vec<&str> = output.stderr.lines().filter(|line| line.starts_with("parapet: ")).collect();
+    assert_eq!(said.len(), 1, "one sentence: {}", output.stderr);
+    assert!(said[0].contains("127.0.0.1:53") && said[0].contains("CAP_NET_BIND_SERVICE"), "{}", said[0]);
+    assert_ne!(output.status.code(), Some(0));
+}

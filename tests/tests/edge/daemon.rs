@@ -42,14 +42,6 @@ fn it_gives_up_root_and_every_capability_and_goes_on_following_the_origin() {
 }
 
 #[test]
-fn root_without_a_user_keeps_no_capability_either() {
-    let scene = Scene::new("capabilities");
-    let edge = scene.edge().zone(ZONE).start().expect("parapet");
-    let found = of_threads(&edge, "CapEff:");
-    assert!(found.iter().all(|bits| bits.trim_matches('0').is_empty()), "{found:?}");
-}
-
-#[test]
 fn metrics_count_what_was_asked() {
     let scene = Scene::new("metrics");
     let _named = scene.origin().zone(ZoneSpec::text(ZONE, zone_text::small(ZONE))).start().expect("named");

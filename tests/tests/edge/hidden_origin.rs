@@ -3,9 +3,9 @@
 
 use parapet_lab::{ZoneSpec, counters::Counters, zone_text};
 use parapet_tests::ask;
-use wire::{Opcode, Rcode, Rtype};
+use wire::{Rcode, Rtype};
 
-use crate::scene::{DEADLINE, Scene, question, status};
+use crate::scene::{DEADLINE, Scene, notify_from, question, status};
 
 const ZONE: &str = "example.com";
 
@@ -45,8 +45,8 @@ fn no_transfer_no_update_no_notify_and_no_trace() {
     assert_eq!(scene.ask(edge.v4(), "evil.example.com", Rtype::A).rcode, Rcode::NXDOMAIN);
 
     let attempt = status(&edge, ZONE)["last_attempt_age_s"].as_f64().expect("an attempt");
-    let answer = notify(&scene, &edge);
-    assert_eq!(answer, Some(Rcode::REFUSED), "a stranger's NOTIFY");
+    let answer = notify_from(scene.client(), &edge, ZONE);
+    assert_eq!(answer, Rcode::REFUSED, "a stranger's NOTIFY");
     let later = status(&edge, ZONE)["last_attempt_age_s"].as_f64().expect("an attempt");
     assert!(later >= attempt, "a stranger's NOTIFY made the edge ask its origin");
 
@@ -64,14 +64,4 @@ fn no_transfer_no_update_no_notify_and_no_trace() {
         assert!(!text.contains("9.18") && !text.contains("transfer"), "the origin's version or key: {text}");
     }
     assert_eq!(arrivals.packets("clients").expect("counters"), 0, "a client's packets reached the origin");
-}
-
-/// Sends a NOTIFY for the zone from the client; gives the answer's response code.
-fn notify(scene: &Scene, edge: &parapet_lab::Edge) -> Option<Rcode> {
-    let mut message = question(ZONE, Rtype::SOA).to_bytes(9);
-    message[2] = (Opcode::NOTIFY.0 << 3) | 0x04;
-    let server = std::net::SocketAddr::new(edge.v4(), 53);
-    let answer =
-        scene.client().enter(|| ask::exchange_udp(server, &message, DEADLINE / 10)).expect("the client's namespace");
-    Some(wire::Header::parse(&answer.ok()?).ok()?.flags.rcode())
 }

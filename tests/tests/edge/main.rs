@@ -14,5 +14,6 @@ mod reload;
 mod scene;
 mod signed_zones;
 mod transfer_limits;
+mod transfers;
 mod tsig;
 mod two_origins;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parapet_lab::{Edge, EdgeBuilder, Lab, Named, NamedBuilder, Namespace, Network, TsigKey, dns, topologies, until};
 use parapet_tests::{Answer, Question, ask};
 use serde_json::Value;
-use wire::{Name, Rtype};
+use wire::{Name, Opcode, Rcode, Rtype};
 
 /// Whatever is waited for comes within this time, also on a machine that has much else to do.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -117,4 +117,14 @@ pub(crate) fn wait_for_status(edge: &Edge, zone: &str, what: &str, wanted: impl 
 pub(crate) fn errors(status: &Value) -> Vec<String> {
     let origins = status["origins"].as_array().expect("a list of origins");
     origins.iter().filter_map(|origin| origin["last_error"].as_str()).map(str::to_owned).collect()
+}
+
+/// Sends an unsigned NOTIFY (RFC 1996) for a zone and gives the answer's response code.
+pub(crate) fn notify_from(from: &Namespace, edge: &Edge, zone: &str) -> Rcode {
+    let mut message = question(zone, Rtype::SOA).to_bytes(9);
+    // Opcode NOTIFY, AA.
+    message[2] = (Opcode::NOTIFY.0 << 3) | 0x04;
+    let server = SocketAddr::new(edge.v4(), dns::PORT);
+    let answer = from.enter(|| ask::exchange_udp(server, &message, ANSWER)).expect("the namespace");
+    wire::Header::parse(&answer.expect("an answer to a NOTIFY")).expect("a header").flags.rcode()
 }

@@ -54,6 +54,32 @@ fn an_edge_has_what_named_signs_and_follows_every_update() {
     }
 }
 
+/// The operator changes the policy of a zone that is served: from NSEC to NSEC3 and back, in differences all the way.
+#[test]
+fn an_edge_follows_from_nsec_to_nsec3_and_back() {
+    const ZONE: &str = "nsec.test";
+    let scene = Scene::new("policy");
+    let spec = ZoneSpec::text(ZONE, zone_text::small(ZONE)).dynamic().signed(Dnssec::Nsec);
+    let named = scene.origin().zone(spec).start().expect("named");
+    let edge = scene.edge().zone(ZONE).start().expect("parapet");
+    wait_until_signed(&scene, &named, ZONE, Some(Dnssec::Nsec));
+    check_equal(&scene, &named, &edge, ZONE);
+    let path = named.folder().join("named.conf");
+    for (from, to, dnssec) in [("lab-nsec;", "lab-nsec3;", Dnssec::Nsec3), ("lab-nsec3;", "lab-nsec;", Dnssec::Nsec)] {
+        let text = std::fs::read_to_string(&path).expect("named.conf");
+        let changed = text.replace(&format!("dnssec-policy {from}"), &format!("dnssec-policy {to}"));
+        assert_ne!(text, changed);
+        std::fs::write(&path, changed).expect("writing named.conf");
+        named.rndc(&["reconfig"]).expect("rndc reconfig");
+        wait_until_signed(&scene, &named, ZONE, Some(dnssec));
+        check_equal(&scene, &named, &edge, ZONE);
+        named
+            .update(ZONE, &format!("update add after-{}.{ZONE} 300 A 192.0.2.9", &to[..to.len() - 1]))
+            .expect("an update");
+        check_equal(&scene, &named, &edge, ZONE);
+    }
+}
+
 /// `named` signs in the background: the zone is ready when its chain of denial is, which comes last.
 fn wait_until_signed(scene: &Scene, named: &Named, zone: &str, dnssec: Option<Dnssec>) {
     let denial = match dnssec {
