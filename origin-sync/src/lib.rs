@@ -9,6 +9,8 @@
 //! Zones that are taken out of the configuration while the program runs lose their files; folders of zones that a start
 //! does not know are left alone and told of.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod attempt;
 mod client;
 mod copy;
@@ -21,6 +23,7 @@ mod journal;
 mod lanes;
 mod load;
 mod machine;
+mod membership;
 mod notify;
 mod serial;
 mod service;

@@ -11,7 +11,7 @@
 //! An attempt task publishes a new copy itself, as soon as it is on disk; the service learns of it afterwards.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,14 +20,13 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep_until;
 use wire::Name;
-use zones::{ZoneSlot, Zones};
+use zones::Zones;
 
 use crate::attempt::{Outcome, Report};
 use crate::client::random_u64;
 use crate::entry::Entry;
 use crate::error::{Error, Side};
 use crate::lanes::{ATTEMPTS_MAX, Lanes};
-use crate::load::load_all;
 use crate::machine::{Actions, Context, Event, Publish};
 use crate::notify::{Notifier, unix_now_s};
 use crate::settings::ZoneSettings;
@@ -68,18 +67,12 @@ pub struct Applied {
 
 /// The state that the task owns.
 pub(crate) struct Service {
-    pub(crate) started: Instant,
-    pub(crate) zones: Arc<Zones>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) notifier: Arc<Notifier>,
-    pub(crate) board: Arc<Board>,
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) woken: mpsc::Receiver<u64>,
-    entries: HashMap<u64, Entry>,
-    names: HashMap<Name, u64>,
-    next_id: u64,
+    pub(crate) parts: Parts,
+    pub(crate) entries: HashMap<u64, Entry>,
+    pub(crate) names: HashMap<Name, u64>,
+    pub(crate) next_id: u64,
+    pub(crate) lanes: Lanes,
     timers: BinaryHeap<Reverse<(Duration, u64)>>,
-    lanes: Lanes,
     reports: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
     background: JoinSet<()>,
     compactions: Arc<Semaphore>,
@@ -102,15 +95,8 @@ pub(crate) struct Parts {
 impl Service {
     /// A service with these zones, read from disk and published.
     pub(crate) fn new(parts: Parts, settings: Vec<Arc<ZoneSettings>>) -> Service {
-        let Parts { started, zones, store, notifier, board, commands, woken } = parts;
         let mut service = Service {
-            started,
-            zones,
-            store,
-            notifier,
-            board,
-            commands,
-            woken,
+            parts,
             entries: HashMap::new(),
             names: HashMap::new(),
             next_id: 0,
@@ -132,7 +118,7 @@ impl Service {
             let due = Instant::now() + self.wait();
             tokio::select! {
                 biased;
-                command = self.commands.recv() => match command {
+                command = self.parts.commands.recv() => match command {
                     None => break None,
                     Some(Command::Stop(done)) => break Some(done),
                     Some(Command::Retransfer(zone, answer)) => {
@@ -144,7 +130,7 @@ impl Service {
                     }
                 },
                 Some((zone, address, report)) = self.reports.1.recv() => self.ended(zone, address, report),
-                _ = self.woken.recv_many(&mut wakes, WAKES_AT_ONCE) => self.take_notices(&mut wakes),
+                _ = self.parts.woken.recv_many(&mut wakes, WAKES_AT_ONCE) => self.take_notices(&mut wakes),
                 () = sleep_until(due.into()) => {}
                 Some(_) = self.background.join_next(), if !self.background.is_empty() => {}
             }
@@ -166,8 +152,8 @@ impl Service {
         while self.background.join_next().await.is_some() {}
     }
 
-    fn now(&self) -> Duration {
-        self.started.elapsed()
+    pub(crate) fn now(&self) -> Duration {
+        self.parts.started.elapsed()
     }
 
     /// The time until a timer is due.
@@ -177,7 +163,7 @@ impl Service {
     }
 
     fn run_timers(&mut self) {
-        if self.notifier.take_overflow() {
+        if self.parts.notifier.take_overflow() {
             let mut all: Vec<u64> = self.entries.keys().copied().collect();
             self.take_notices(&mut all);
         }
@@ -206,7 +192,7 @@ impl Service {
     }
 
     /// Gives an event to a zone's machine, and does what it says.
-    fn event(&mut self, zone: u64, event: Event) {
+    pub(crate) fn event(&mut self, zone: u64, event: Event) {
         let now = self.now();
         let random = random_u64().unwrap_or(zone);
         let Some(entry) = self.entries.get_mut(&zone) else {
@@ -236,7 +222,7 @@ impl Service {
         }
         entry.timer = due;
         entry.refresh_record();
-        let mut records = self.board.zones();
+        let mut records = self.parts.board.zones();
         match records.get_mut(&entry.settings.config.name) {
             Some(record) => record.clone_from(&entry.record),
             None => {
@@ -272,7 +258,7 @@ impl Service {
                 let _ = reports.send((zone, address, report)).await;
             });
         }
-        self.board.counts().attempts_running = self.lanes.running() as u64;
+        self.parts.board.counts().attempts_running = self.lanes.running() as u64;
     }
 
     fn ended(&mut self, zone: u64, address: SocketAddr, mut report: Report) {
@@ -311,7 +297,7 @@ impl Service {
     }
 
     fn count(&self, report: &Report) {
-        let mut counts = self.board.counts();
+        let mut counts = self.parts.board.counts();
         match &report.outcome {
             Ok(Outcome::UpToDate) => counts.up_to_date_total += 1,
             Ok(Outcome::Updated { whole, .. }) => {
@@ -335,101 +321,6 @@ impl Service {
         self.event(id, Event::Retransfer);
         true
     }
-
-    async fn apply(&mut self, settings: Vec<Arc<ZoneSettings>>) -> Applied {
-        let mut wanted: HashMap<Name, Arc<ZoneSettings>> = HashMap::new();
-        for zone in settings {
-            wanted.insert(zone.apex, zone);
-        }
-        let mut applied = Applied::default();
-        let gone: Vec<u64> =
-            self.names.iter().filter(|(name, _)| !wanted.contains_key(*name)).map(|(_, &id)| id).collect();
-        applied.removed = gone.len();
-        self.remove(gone).await;
-        let mut added = Vec::new();
-        for (name, zone) in wanted {
-            match self.names.get(&name).copied() {
-                None => added.push(zone),
-                Some(id) => applied.changed += usize::from(self.change(id, zone)),
-            }
-        }
-        applied.added = added.len();
-        if !added.is_empty() {
-            // Reading them may take a while; nothing else is due that could not wait for it.
-            tokio::task::block_in_place(|| self.add(added));
-        }
-        self.publish_targets();
-        applied
-    }
-
-    fn change(&mut self, id: u64, settings: Arc<ZoneSettings>) -> bool {
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| *entry.settings != *settings) else {
-            return false;
-        };
-        // An attempt that waits is of the old configuration, and its upstream may be gone.
-        let waiting = entry.attempt.filter(|_| entry.running.is_none());
-        let event = entry.configure(settings);
-        if let Some((_, address)) = waiting {
-            entry.attempt = None;
-            self.lanes.forget(address, id);
-            self.event(id, Event::Withdrawn);
-        }
-        self.event(id, event);
-        true
-    }
-
-    /// Adds zones: reads them from disk, publishes them, and makes their first attempts due.
-    fn add(&mut self, settings: Vec<Arc<ZoneSettings>>) {
-        let slots: Vec<_> = settings.iter().map(|zone| Arc::new(ZoneSlot::new(zone.apex))).collect();
-        self.swap_table(&settings.iter().map(|zone| zone.apex).collect(), &slots);
-        let entries = settings.into_iter().zip(slots).map(|(zone, slot)| {
-            let store = Arc::new(self.store.zone(zone.apex.as_ref()));
-            Entry::new(zone, slot, store)
-        });
-        for (entry, event) in load_all(entries.collect(), self.now()) {
-            let id = self.next_id;
-            self.next_id += 1;
-            self.names.insert(entry.settings.apex, id);
-            self.entries.insert(id, entry);
-            self.event(id, event.unwrap_or(Event::Clock));
-        }
-        self.publish_targets();
-    }
-
-    /// Takes zones out of the published table and puts slots in, in one swap.
-    fn swap_table(&self, out: &HashSet<Name>, slots: &[Arc<ZoneSlot>]) {
-        let old = self.zones.load();
-        let others = old.slots().iter().filter(|slot| !out.contains(&slot.apex().to_owned()));
-        self.zones.replace(others.chain(slots).cloned().collect());
-    }
-
-    async fn remove(&mut self, gone: Vec<u64>) {
-        let (mut stores, mut names) = (Vec::new(), HashSet::new());
-        for id in gone {
-            let Some(entry) = self.entries.remove(&id) else {
-                continue;
-            };
-            tracing::info!(zone = %entry.settings.config.name, "no longer configured; its files are removed");
-            self.names.remove(&entry.settings.apex);
-            names.insert(entry.settings.apex);
-            self.board.zones().remove(&entry.settings.config.name);
-            match (entry.running, entry.attempt) {
-                (Some(running), _) => running.abort(),
-                (None, Some((_, address))) => self.lanes.forget(address, id),
-                (None, None) => {}
-            }
-            stores.push(entry.store);
-        }
-        self.swap_table(&names, &[]);
-        self.publish_targets();
-        let work = spawn_blocking(move || stores.iter().map(|store| store.remove()).fold(Ok(()), Result::and));
-        log_disk(work.await);
-    }
-
-    fn publish_targets(&self) {
-        let target = |(&id, entry): (&u64, &Entry)| (entry.settings.apex, Arc::new(entry.target(id)));
-        self.notifier.set_table(self.entries.iter().map(target).collect());
-    }
 }
 
 /// Tells of an attempt; a failure that repeats the one before is told quietly.
@@ -452,7 +343,7 @@ fn log(zone: &str, address: SocketAddr, report: &Report, before: Option<&str>) {
     }
 }
 
-fn log_disk(outcome: Result<Result<(), Error>, tokio::task::JoinError>) {
+pub(crate) fn log_disk(outcome: Result<Result<(), Error>, tokio::task::JoinError>) {
     match outcome {
         Ok(Ok(()) | Err(Error::Removed)) => {}
         Ok(Err(error)) => tracing::warn!(%error, "state folder"),

@@ -9,7 +9,6 @@
 //!
 //! Any of them may be spread over messages at any record. What is read goes to a [`Sink`] at once; nothing that a sink
 //! has may be used before [`Interpreter::message`] says [`Progress::Done`].
-#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use wire::{Class, Header, Message, Name, NameRef, Opcode, Rcode, Record, Rtype, Section, rdata};
 

@@ -1,0 +1,112 @@
+//! Which zones the service has: adding, changing and removing them as the configuration says.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::task::{block_in_place, spawn_blocking};
+use wire::Name;
+use zones::ZoneSlot;
+
+use crate::entry::Entry;
+use crate::load::load_all;
+use crate::machine::Event;
+use crate::service::{Applied, Service, log_disk};
+use crate::settings::ZoneSettings;
+
+impl Service {
+    /// Works by a new configuration.
+    pub(crate) async fn apply(&mut self, settings: Vec<Arc<ZoneSettings>>) -> Applied {
+        let mut wanted: HashMap<Name, Arc<ZoneSettings>> = HashMap::new();
+        for zone in settings {
+            wanted.insert(zone.apex, zone);
+        }
+        let mut applied = Applied::default();
+        let gone: Vec<u64> =
+            self.names.iter().filter(|(name, _)| !wanted.contains_key(*name)).map(|(_, &id)| id).collect();
+        applied.removed = gone.len();
+        self.remove(gone).await;
+        let mut added = Vec::new();
+        for (name, zone) in wanted {
+            match self.names.get(&name).copied() {
+                None => added.push(zone),
+                Some(id) => applied.changed += usize::from(self.change(id, zone)),
+            }
+        }
+        applied.added = added.len();
+        if !added.is_empty() {
+            // Reading them may take a while; nothing else is due that could not wait for it.
+            block_in_place(|| self.add(added));
+        }
+        self.publish_targets();
+        applied
+    }
+
+    fn change(&mut self, id: u64, settings: Arc<ZoneSettings>) -> bool {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| *entry.settings != *settings) else {
+            return false;
+        };
+        // An attempt that waits is of the old configuration, and its upstream may be gone.
+        let waiting = entry.attempt.filter(|_| entry.running.is_none());
+        let event = entry.configure(settings);
+        if let Some((_, address)) = waiting {
+            entry.attempt = None;
+            self.lanes.forget(address, id);
+            self.event(id, Event::Withdrawn);
+        }
+        self.event(id, event);
+        true
+    }
+
+    /// Adds zones: reads them from disk, publishes them, and makes their first attempts due.
+    pub(crate) fn add(&mut self, settings: Vec<Arc<ZoneSettings>>) {
+        let slots: Vec<_> = settings.iter().map(|zone| Arc::new(ZoneSlot::new(zone.apex))).collect();
+        self.swap_table(&settings.iter().map(|zone| zone.apex).collect(), &slots);
+        let entries = settings.into_iter().zip(slots).map(|(zone, slot)| {
+            let store = Arc::new(self.parts.store.zone(zone.apex.as_ref()));
+            Entry::new(zone, slot, store)
+        });
+        for (entry, event) in load_all(entries.collect(), self.now()) {
+            let id = self.next_id;
+            self.next_id += 1;
+            self.names.insert(entry.settings.apex, id);
+            self.entries.insert(id, entry);
+            self.event(id, event.unwrap_or(Event::Clock));
+        }
+        self.publish_targets();
+    }
+
+    /// Takes zones out of the published table and puts slots in, in one swap.
+    fn swap_table(&self, out: &HashSet<Name>, slots: &[Arc<ZoneSlot>]) {
+        let old = self.parts.zones.load();
+        let others = old.slots().iter().filter(|slot| !out.contains(&slot.apex().to_owned()));
+        self.parts.zones.replace(others.chain(slots).cloned().collect());
+    }
+
+    async fn remove(&mut self, gone: Vec<u64>) {
+        let (mut stores, mut names) = (Vec::new(), HashSet::new());
+        for id in gone {
+            let Some(entry) = self.entries.remove(&id) else {
+                continue;
+            };
+            tracing::info!(zone = %entry.settings.config.name, "no longer configured; its files are removed");
+            self.names.remove(&entry.settings.apex);
+            names.insert(entry.settings.apex);
+            self.parts.board.zones().remove(&entry.settings.config.name);
+            match (entry.running, entry.attempt) {
+                (Some(running), _) => running.abort(),
+                (None, Some((_, address))) => self.lanes.forget(address, id),
+                (None, None) => {}
+            }
+            stores.push(entry.store);
+        }
+        self.swap_table(&names, &[]);
+        self.publish_targets();
+        let work = spawn_blocking(move || stores.iter().map(|store| store.remove()).fold(Ok(()), Result::and));
+        log_disk(work.await);
+    }
+
+    fn publish_targets(&self) {
+        let target = |(&id, entry): (&u64, &Entry)| (entry.settings.apex, Arc::new(entry.target(id)));
+        self.parts.notifier.set_table(self.entries.iter().map(target).collect());
+    }
+}
