@@ -300,7 +300,7 @@ impl<'b> Writer<'b> {
             return self.put(bytes);
         }
         if self.question_octets > 0 {
-            if self.question_name().is_some_and(|question| question.eq_ignore_ascii_case(bytes)) {
+            if self.question_name().is_some_and(|question| question == bytes || question.eq_ignore_ascii_case(bytes)) {
                 return self.put(&(0xc000 | HEADER_BYTES as u16).to_be_bytes());
             }
             self.add_question();

@@ -125,8 +125,8 @@ impl Zones {
 #[derive(Debug)]
 pub struct ZoneTable {
     slots: Vec<Arc<ZoneSlot>>,
-    /// Which labels counts occur, so that a name of a hundred labels costs no hundred probes.
-    deepest: usize,
+    /// Which label counts occur, a bit for each: a name of a hundred labels costs no hundred probes.
+    depths: u128,
     buckets: Box<[Bucket]>,
 }
 
@@ -155,8 +155,8 @@ impl ZoneTable {
                 *bucket = Bucket { hash, slot: index as u32 + 1 };
             }
         }
-        let deepest = slots.iter().map(|slot| slot.apex().label_count()).max().unwrap_or(0);
-        ZoneTable { slots, deepest, buckets }
+        let depths = slots.iter().fold(0, |depths, slot| depths | depth_bit(slot.apex().label_count()));
+        ZoneTable { slots, depths, buckets }
     }
 
     /// All slots, in no particular order.
@@ -195,12 +195,19 @@ impl ZoneTable {
         }
         // From the root down, so that each suffix extends the hash of the one before; the last hit is the closest.
         let mut hash = HASH_OF_ROOT;
-        let mut found = self.probe(finish_hash(hash), bytes.get(at..)?);
-        for &start in starts.get(..labels)?.iter().rev().take(self.deepest) {
+        let mut found = if self.depths & 1 == 0 { None } else { self.probe(finish_hash(hash), bytes.get(at..)?) };
+        let mut deeper = self.depths >> 1;
+        for &start in starts.get(..labels)?.iter().rev() {
+            if deeper == 0 {
+                break;
+            }
             let start = usize::from(start);
             let len = usize::from(*bytes.get(start)?);
             hash = hash_label(hash, bytes.get(start..=start + len)?);
-            found = self.probe(finish_hash(hash), bytes.get(start..)?).or(found);
+            if deeper & 1 != 0 {
+                found = self.probe(finish_hash(hash), bytes.get(start..)?).or(found);
+            }
+            deeper >>= 1;
         }
         found
     }
@@ -212,12 +219,19 @@ impl ZoneTable {
         loop {
             let bucket = self.buckets.get(at)?;
             let slot = self.slots.get(bucket.slot.checked_sub(1)? as usize)?;
-            if bucket.hash == hash && slot.apex.as_bytes().eq_ignore_ascii_case(name) {
+            // Most clients write in lower case, and so compare at once.
+            let apex = slot.apex.as_bytes();
+            if bucket.hash == hash && (apex == name || apex.eq_ignore_ascii_case(name)) {
                 return Some(slot);
             }
             at = (at + 1) & mask;
         }
     }
+}
+
+/// The bit of [`ZoneTable::depths`] for names of so many labels, of which there are at most 127.
+fn depth_bit(labels: usize) -> u128 {
+    1u128.checked_shl(labels as u32).unwrap_or(0)
 }
 
 const HASH_OF_ROOT: u64 = 0x243f_6a88_85a3_08d3;

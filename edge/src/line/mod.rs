@@ -81,21 +81,23 @@ pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut
         context.counters.dropped(reason, 1);
         return 0;
     }
-    let finished = match request::parse(message, client, context.settings, context.now_s) {
+    // Matched where it stands: a request is large to move.
+    let parsed = request::parse(message, client, context.settings, context.now_s);
+    let finished = match &parsed {
         Parsed::Request(request) if request.query.header.flags.opcode() == Opcode::NOTIFY => {
             match context.notify.handle(message, client.peer, out) {
                 NotifyOutcome::Answer(bytes) => return count_foreign(out, bytes, context.counters),
-                NotifyOutcome::Refuse => refuse(out, &request, Rcode::REFUSED),
+                NotifyOutcome::Refuse => refuse(out, request, Rcode::REFUSED),
                 NotifyOutcome::Ignore => {
                     context.counters.dropped(DropReason::Notify, 1);
                     return 0;
                 }
             }
         }
-        Parsed::Request(request) => answer_request(out, &request, context),
-        Parsed::Rejected(header, rcode) => reply::write_bare(out, header, rcode),
+        Parsed::Request(request) => answer_request(out, request, context),
+        Parsed::Rejected(header, rcode) => reply::write_bare(out, *header, *rcode),
         Parsed::Drop(reason) => {
-            context.counters.dropped(reason, 1);
+            context.counters.dropped(*reason, 1);
             return 0;
         }
     };
