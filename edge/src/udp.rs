@@ -21,6 +21,8 @@ use crate::{
 
 /// How long what has already been received is still answered once the lane is to stop.
 const DRAIN_MAX: Duration = Duration::from_millis(200);
+/// Batches from one socket before the next has its turn.
+const BATCHES_IN_TURN_MAX: usize = 4;
 /// Pause after an error of a socket that has nothing to do with a single datagram: no memory, say.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
@@ -61,13 +63,23 @@ impl UdpWorker {
             match waiter.wait() {
                 Ok(ready) => {
                     for socket in ready.filter_map(|index| self.sockets.get(index)) {
-                        self.serve(socket, batch, false);
+                        self.serve_batches(socket, batch);
                     }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the UDP lane cannot wait for its sockets");
                     thread::sleep(ERROR_PAUSE);
                 }
+            }
+        }
+    }
+
+    /// Answers what a ready socket holds, but keeps the others waiting only for so long.
+    fn serve_batches(&self, socket: &UdpSocket, batch: &mut Batch) {
+        for _ in 0..BATCHES_IN_TURN_MAX {
+            self.serve(socket, batch, false);
+            if !batch.is_full() {
+                break;
             }
         }
     }

@@ -77,6 +77,8 @@ pub(crate) struct Batch {
     send_headers: Box<[libc::mmsghdr]>,
     /// Datagrams to ask for next: follows the load between the two bounds.
     wanted: usize,
+    /// All that was asked for came: there may be more.
+    full: bool,
     /// Datagrams received and not yet answered.
     received: usize,
     /// Answers written and not yet sent.
@@ -115,6 +117,7 @@ impl Batch {
             send_vectors: vec![no_vector; N].into(),
             send_headers: vec![no_header; N].into(),
             wanted: BATCH_DATAGRAMS_MIN,
+            full: false,
             received: 0,
             to_send: vec![ToSend::default(); N].into(),
             to_send_count: 0,
@@ -125,6 +128,7 @@ impl Batch {
     /// own timeout lets. Returns how many there are: none after the timeout or a signal.
     pub(crate) fn receive(&mut self, socket: &UdpSocket, wait: bool) -> io::Result<usize> {
         self.received = 0;
+        self.full = false;
         self.to_send_count = 0;
         let with_control = socket.reports_destination();
         let queries = self.queries.as_mut_ptr();
@@ -174,9 +178,15 @@ impl Batch {
         }
     }
 
+    /// Whether the last call received as many as it asked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// Asks for more when all that was asked for came, for less when little of it did.
     fn follow_load(&mut self) {
-        if self.received == self.wanted {
+        self.full = self.received == self.wanted;
+        if self.full {
             self.wanted = (self.wanted * 2).min(BATCH_DATAGRAMS_MAX);
         } else if self.received < self.wanted / 4 {
             self.wanted = (self.wanted / 2).max(BATCH_DATAGRAMS_MIN);
