@@ -22,6 +22,8 @@ pub(crate) struct Job {
     pub(crate) settings: Arc<ZoneSettings>,
     pub(crate) upstream: Upstream,
     pub(crate) attempt: machine::Attempt,
+    /// Whether differences are asked for.
+    pub(crate) differences: bool,
     pub(crate) base: Option<Arc<Zone>>,
     pub(crate) slot: Arc<ZoneSlot>,
     pub(crate) store: Arc<ZoneStore>,
@@ -116,7 +118,7 @@ impl Job {
 
     /// Differences if they are wanted and of use, else the whole zone.
     async fn fetch_newer(&self, have: u32, report: &mut Report) -> Result<Step, Error> {
-        if !self.settings.config.ixfr {
+        if !self.differences {
             return self.fetch_whole(report).await;
         }
         match self.fetch(Rtype::IXFR, Some(have), report).await {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use wire::Rtype;
 use zones::{Zone, ZoneSlot, ZoneState};
 
 use crate::attempt::{Job, Outcome, Report};
@@ -18,6 +19,10 @@ use crate::timers::SoaTimers;
 
 /// A confirmation by an origin is noted on disk no more often than this.
 const NOTE_REFRESHED_EVERY: Duration = Duration::from_secs(60);
+
+/// Transfers of differences that may fail in a row before the whole zone is asked for: some origins hang up on a question
+/// that they don't know.
+const IXFR_FAILURES_MAX: u32 = 3;
 
 /// One zone.
 pub(crate) struct Entry {
@@ -35,6 +40,7 @@ pub(crate) struct Entry {
     pub(crate) timer: Option<Duration>,
     pub(crate) record: ZoneRecord,
     noted: Option<Duration>,
+    ixfr_failures: u32,
 }
 
 impl Entry {
@@ -43,7 +49,20 @@ impl Entry {
         let record = ZoneRecord { origins: origins(&settings), ..ZoneRecord::default() };
         let mailbox = Arc::default();
         let (zone, attempt, running, timer, noted) = (None, None, None, None, None);
-        Entry { settings, machine, slot, store, mailbox, zone, attempt, running, timer, record, noted }
+        Entry {
+            settings,
+            machine,
+            slot,
+            store,
+            mailbox,
+            zone,
+            attempt,
+            running,
+            timer,
+            record,
+            noted,
+            ixfr_failures: 0,
+        }
     }
 
     /// Takes what was found on disk: the event for the machine.
@@ -73,6 +92,7 @@ impl Entry {
             settings: Arc::clone(&self.settings),
             upstream: self.settings.upstreams.get(attempt.upstream)?.clone(),
             attempt,
+            differences: self.settings.config.ixfr && self.ixfr_failures < IXFR_FAILURES_MAX,
             base: self.zone.clone(),
             slot: Arc::clone(&self.slot),
             store: Arc::clone(&self.store),
@@ -91,6 +111,10 @@ impl Entry {
             }
             Err(error) if matches!(error.side(), Side::Here) => Ended::FailedHere,
             Err(_) => Ended::FailedThere,
+        };
+        self.ixfr_failures = match &report.outcome {
+            Ok(_) => 0,
+            Err(_) => self.ixfr_failures.saturating_add(u32::from(report.question == Rtype::IXFR)),
         };
         if report.outcome.is_ok() {
             self.record.refreshed_unix_s = Some(unix_now_s());

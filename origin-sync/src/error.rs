@@ -352,6 +352,10 @@ impl Error {
             {
                 Advice::FetchWhole
             }
+            // A single newer SOA, and then nothing: the origin has no differences (RFC 1995 §2 has it for UDP).
+            Error::CutOff { records: 1, .. } | Error::Idle { records: 1, .. } if question == Rtype::IXFR => {
+                Advice::FetchWhole
+            }
             error if matches!(error.side(), Side::Configuration) => Advice::Mend,
             _ => Advice::RetryLater,
         }
