@@ -9,6 +9,10 @@ use wire::{Name, Rtype, rdata};
 use crate::answer::{Key, Rrsets, describe};
 use crate::{Answer, Question, ZoneFile, ask};
 
+/// Options that make `named` comparable: whole additional sections, no bounds below those of the protocol, and the SOA's
+/// TTL in negative answers to questions for SOA as well (RFC 2308 §3 knows no exception).
+pub const NAMED_OPTIONS: &str = "minimal-responses no; max-udp-size 4096; max-records-per-type 0; zero-no-soa-ttl no;";
+
 /// A server that takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
@@ -94,6 +98,8 @@ fn collect<T>(results: impl Iterator<Item = Result<T, String>>) -> (Vec<T>, Vec<
 pub struct World {
     /// Apexes of the zones, in lower case.
     pub apexes: BTreeSet<Name>,
+    /// Names that own records, in lower case.
+    pub owners: BTreeSet<Name>,
     /// Names with NS records that are no apex: cuts, and some that are occluded by cuts above.
     pub cuts: BTreeSet<Name>,
 }
@@ -103,9 +109,12 @@ impl World {
     #[must_use]
     pub fn new(zones: &[ZoneFile]) -> World {
         let apexes: BTreeSet<Name> = zones.iter().map(|zone| zone.apex.to_ascii_lowercase()).collect();
-        let owners = zones.iter().flat_map(|zone| &zone.rrsets).filter(|(_, rtype)| *rtype == Rtype::NS);
-        let cuts = owners.map(|(name, _)| name.to_ascii_lowercase()).filter(|name| !apexes.contains(name)).collect();
-        World { apexes, cuts }
+        let rrsets =
+            || zones.iter().flat_map(|zone| &zone.rrsets).map(|(name, rtype)| (name.to_ascii_lowercase(), *rtype));
+        let owners = rrsets().map(|(name, _)| name).collect();
+        let delegated = rrsets().filter(|(name, rtype)| *rtype == Rtype::NS && !apexes.contains(name));
+        let cuts = delegated.map(|(name, _)| name).collect();
+        World { apexes, owners, cuts }
     }
 
     /// The apex of the zone that has `name`.

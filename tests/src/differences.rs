@@ -152,7 +152,7 @@ pub const DIFFERENCES: &[Difference] = &[
         name: "asterisk-matched-by-a-wildcard",
         peers: &[Knot],
         facets: &[Authority],
-        decided_by: "RFC 4592 §2.1.3, RFC 4035 §3.1.3.3, RFC 5155 §7.2.5, §7.2.6",
+        decided_by: "RFC 4592 §3.3.1, RFC 4035 §3.1.3.3, RFC 5155 §7.2.5, §7.2.6",
         why: "A name that begins with an asterisk and does not exist is matched by a wildcard above like any other, and \
               needs the same proof. Knot leaves it out.",
         applies: |case| {
@@ -205,8 +205,7 @@ pub const DIFFERENCES: &[Difference] = &[
         applies: |case| {
             let (ours, theirs) = (&case.ours.additional, &case.theirs.additional);
             let missing = theirs.keys().filter(|key| !ours.contains_key(key) && case.is_target(&key.owner));
-            is_part(ours, theirs)
-                && missing.into_iter().all(|key| key.owner.as_ref().labels().any(|label| label == b"wild"))
+            is_part(ours, theirs) && missing.into_iter().all(|key| !case.world.owners.contains(&key.owner))
         },
     },
     Difference {

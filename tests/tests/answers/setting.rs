@@ -70,8 +70,7 @@ fn network_file(net: &Network, state: &Path, zones: &[ZoneFile]) -> String {
 /// Starts the peers with `zones`.
 pub(crate) fn start(lab: Lab, net: Network, zones: &[ZoneFile]) -> Setting {
     let spec = |zone: &ZoneFile| ZoneSpec::file(&zone.origin, &zone.path);
-    let mut named = Named::at(net.host("named"))
-        .options("minimal-responses no; max-udp-size 4096; max-records-per-type 0; zero-no-soa-ttl no;");
+    let mut named = Named::at(net.host("named")).options(compare::NAMED_OPTIONS);
     let mut nsd = Nsd::at(net.host("nsd"))
         .option("ipv4-edns-size: 4096")
         .option("rrl-ratelimit: 0")

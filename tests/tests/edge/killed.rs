@@ -54,6 +54,8 @@ fn killed_in_a_transfer_it_comes_back_with_one_whole_zone() {
         }
         // It notifies the edge as it starts.
         named.start_again().expect("named");
+        // Its file must not change while it still reads it.
+        named.wait_for_zone(ZONE, serial, DEADLINE).expect("the zone at the origin");
         edge.wait_for_zone(ZONE, serial, DEADLINE).expect("the new zone");
         last = serial;
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use parapet_lab::{Edge, EdgeBuilder, Lab, Named, NamedBuilder, Namespace, Network, TsigKey, dns, topologies, until};
+use parapet_tests::compare::NAMED_OPTIONS;
 use parapet_tests::{Answer, Question, ask};
 use serde_json::Value;
 use wire::{Name, Opcode, Rcode, Rtype};
@@ -31,7 +32,7 @@ impl Scene {
 
     /// The origin with the scene's key, which notifies the first edge.
     pub(crate) fn origin(&self) -> NamedBuilder {
-        Named::at(self.host("origin")).key(&self.key).notify(self.host("edge1").v4())
+        Named::at(self.host("origin")).options(NAMED_OPTIONS).key(&self.key).notify(self.host("edge1").v4())
     }
 
     /// The first edge with the scene's key, in the short form.

@@ -1,15 +1,10 @@
 //! Zones that `named` signs by itself (`dnssec-policy`) are at the edge as they are at the origin, proofs and all, and stay
 //! so through dynamic updates.
 
-use std::collections::BTreeSet;
-use std::str::FromStr;
+use parapet_lab::{Dnssec, ZoneSpec, zone_text};
 
-use parapet_lab::{Dnssec, Edge, Named, ZoneSpec, zone_text};
-use parapet_tests::compare::{Case, Subject, World};
-use parapet_tests::{Question, differences};
-use wire::{Name, Rtype};
-
-use crate::scene::{DEADLINE, Scene, ask_from, question};
+use crate::equal::{check_equal, wait_until_signed};
+use crate::scene::Scene;
 
 const ZONES: [(&str, Option<Dnssec>); 4] = [
     ("plain.test", None),
@@ -78,78 +73,4 @@ fn an_edge_follows_from_nsec_to_nsec3_and_back() {
             .expect("an update");
         check_equal(&scene, &named, &edge, ZONE);
     }
-}
-
-/// `named` signs in the background: the zone is ready when its chain of denial is, which comes last.
-fn wait_until_signed(scene: &Scene, named: &Named, zone: &str, dnssec: Option<Dnssec>) {
-    let denial = match dnssec {
-        None => return,
-        Some(Dnssec::Nsec) => Rtype::NSEC,
-        Some(Dnssec::Nsec3 | Dnssec::Nsec3OptOut) => Rtype::NSEC3,
-    };
-    let missing = format!("nowhere.{zone}");
-    parapet_lab::until(format!("{zone} signed"), DEADLINE, || {
-        let answer = scene.ask(named.v4(), &missing, Rtype::A);
-        answer.authority.keys().any(|key| key.rtype == denial).then_some(())
-    })
-    .expect("a signed zone");
-}
-
-/// Waits for the origin's serial and compares every RRset of the origin's zone, and some names that it does not have.
-fn check_equal(scene: &Scene, named: &Named, edge: &Edge, zone: &str) {
-    // Signing goes on in steps of its own: compare when both have the same serial before and after.
-    parapet_lab::until(format!("{zone} at the edge"), DEADLINE, || {
-        let serial = |server| parapet_lab::dns::serial(scene.client(), server, zone);
-        let before = serial(named.v4())?;
-        if serial(edge.v4())? != before {
-            return None;
-        }
-        let difference = first_difference(scene, named, edge, zone);
-        if serial(named.v4())? != before {
-            return None;
-        }
-        if let Some(difference) = difference {
-            panic!("{zone} with serial {before}: {difference}");
-        }
-        Some(())
-    })
-    .expect("the same zone at origin and edge");
-}
-
-fn first_difference(scene: &Scene, named: &Named, edge: &Edge, zone: &str) -> Option<String> {
-    let (rrsets, world) = transfer(scene, named, zone);
-    let missing = ["nowhere", "x.www", "b.c.new", "any.new", "deep.x.wild", "nowhere.cut"];
-    let missing = missing.iter().map(|name| question(&format!("{name}.{zone}"), Rtype::A));
-    let present = rrsets.into_iter().map(|(name, rtype)| Question { name, rtype, ..question(".", rtype) });
-    for question in present.chain(missing) {
-        let ours = ask_from(scene.client(), edge.v4(), &question);
-        let theirs = ask_from(scene.client(), named.v4(), &question);
-        let case = Case { question: &question, ours: &ours, peer: Subject::Named, theirs: &theirs, world: &world };
-        let unlisted = case.differing().into_iter().find(|facet| differences::listed(&case, *facet).is_none());
-        if let Some(facet) = unlisted {
-            return Some(case.describe(facet));
-        }
-    }
-    None
-}
-
-/// The origin's zone as `dig` transfers it: owners with their types, and the cuts.
-fn transfer(scene: &Scene, named: &Named, zone: &str) -> (BTreeSet<(Name, Rtype)>, World) {
-    let key = scene.key.file.to_string_lossy();
-    let server = format!("@{}", named.v4());
-    let text = scene.client_runs("dig", &["-k", &key, &server, zone, "AXFR", "+noall", "+answer"]);
-    let rrsets: BTreeSet<(Name, Rtype)> = text
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split_whitespace();
-            Some((Name::from_str(fields.next()?).ok()?, Rtype::from_str(fields.nth(2)?).ok()?))
-        })
-        .filter(|(_, rtype)| !matches!(*rtype, Rtype::RRSIG | Rtype::TSIG | Rtype::NSEC3))
-        .collect();
-    assert!(rrsets.len() > 15, "dig shows: {text}");
-    let apex = Name::from_str(zone).expect("an apex");
-    let cuts =
-        rrsets.iter().filter(|(name, rtype)| *rtype == Rtype::NS && *name != apex).map(|(name, _)| *name).collect();
-    let world = World { apexes: BTreeSet::from([apex]), cuts };
-    (rrsets, world)
 }
