@@ -133,15 +133,27 @@ impl<'a> Finder<'a, '_> {
         encloser: usize,
     ) -> usize {
         let above = |at: usize| subject.name.strip_labels(depth.saturating_sub(at)).unwrap_or(subject.name);
-        let provable = (0..=encloser).rev().find(|&at| self.push_nsec3_match(params, above(at))).unwrap_or(0);
-        self.push_nsec3_cover(params, above(provable + 1));
+        let zone = self.zone;
+        let found = (0..=encloser).rev().find_map(|at| Some((at, zone.nsec3_at(params, &params.hash(above(at)))?)));
+        let (mut provable, mut matching) = found.map_or((0, None), |(at, entry)| (at, Some(entry)));
+        let covering = loop {
+            let hash = params.hash(above(provable + 1));
+            match zone.nsec3_at(params, &hash) {
+                // `named` may leave the NSEC3 record of an empty non-terminal behind that an update took away, in a zone
+                // with opt-out. Then that is the closest provable encloser: nothing covers its hash.
+                Some(entry) if provable + 1 < depth => (provable, matching) = (provable + 1, Some(entry)),
+                _ => break zone.nsec3_before(params, &hash),
+            }
+        };
+        for entry in [matching, covering].into_iter().flatten() {
+            self.push_nsec3(entry);
+        }
         provable
     }
 
     /// The NSEC3 record of a name, if it has one.
     fn push_nsec3_match(&mut self, params: &Nsec3Params, name: NameRef<'_>) -> bool {
-        let zone = self.zone;
-        let entry = zone.hashes.get(&params.hash(name)).filter(|entry| is_in_chain(params, entry));
+        let entry = self.zone.nsec3_at(params, &params.hash(name));
         if let Some(entry) = entry {
             self.push_nsec3(entry);
         }
@@ -191,6 +203,11 @@ impl Zone {
             let node = Node(entry.value());
             node.rrset(Rtype::NS).is_some() || node.rrset(Rtype::DNAME).is_some()
         })
+    }
+
+    /// The NSEC3 record with this very hash.
+    fn nsec3_at<'a>(&'a self, params: &Nsec3Params, hash: &[u8]) -> Option<Entry<'a>> {
+        self.hashes.get(hash).filter(|entry| is_in_chain(params, entry))
     }
 
     /// The NSEC3 record of a chain whose hash is the greatest below `hash`, or else the greatest of all: the chain is a

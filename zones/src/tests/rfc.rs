@@ -171,6 +171,21 @@ const RFC5155_ZONE: &str = "
     xx       3600 IN AAAA 2001:db8::f00:baaa
 ";
 
+/// `named` may leave the NSEC3 record of an empty non-terminal behind when an update takes away what was below. It is the
+/// closest provable encloser all the same (RFC 5155 §7.2.1): no record covers its hash.
+#[test]
+fn an_empty_non_terminal_that_left_its_nsec3_behind() {
+    let apex: Name = "example.".parse().unwrap();
+    let mut records = parse_zone("example.", RFC5155_ZONE);
+    let params = Nsec3Params { iterations: 12, salt: Box::new([0xaa, 0xbb, 0xcc, 0xdd]) };
+    sign_nsec3(apex.as_ref(), &mut records, &params, true);
+    let below: Name = "w.example.".parse().unwrap();
+    records.retain(|record| !record.owner.as_ref().is_within(below.as_ref()));
+    let answer = ask(&build(apex.as_ref(), &records), "b.w.example.", Rtype::A, true);
+    assert_eq!(answer[..2], ["NxDomain", "ns example. SOA +sig"]);
+    assert_eq!(answer[2], "ns k8udemvp1j2f7eg6jebps17vp3n8i58h.example. NSEC3 +sig", "w.example.");
+}
+
 /// RFC 5155 Appendix B. Its authority NS of positive answers are left to the caller.
 #[test]
 fn rfc5155_appendix_b() {
