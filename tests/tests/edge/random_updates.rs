@@ -10,7 +10,7 @@ use crate::scene::Scene;
 
 const NAMES: [&str; 14] =
     ["a", "b.a", "c.b.a", "d", "*.d", "x.d", "e.f.g", "f.g", "*.g", "cut", "ns.cut", "deep.cut.h", "h", "www"];
-const DATA: [&str; 9] = [
+const DATA: [&str; 10] = [
     "A 192.0.2.1",
     "A 192.0.2.2",
     "AAAA 2001:db8::1",
@@ -20,6 +20,7 @@ const DATA: [&str; 9] = [
     "DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     "CNAME www.@",
     "MX 10 x.d.@",
+    "DNAME h.@",
 ];
 const ROUNDS: usize = 14;
 const LINES_MAX: usize = 7;
