@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use wire::{Name, Rtype, rdata};
 
 use crate::answer::{Key, Rrsets, describe};
-use crate::{Answer, Question, ZoneFile, ask};
+use crate::{Answer, Contents, Question, ask};
 
 /// Options that make `named` comparable: whole additional sections, no bounds below those of the protocol, and the SOA's
 /// TTL in negative answers to questions for SOA as well (RFC 2308 §3 knows no exception).
@@ -107,7 +107,8 @@ pub struct World {
 impl World {
     /// The world of these zones.
     #[must_use]
-    pub fn new(zones: &[ZoneFile]) -> World {
+    pub fn new<'a>(zones: impl IntoIterator<Item = &'a Contents>) -> World {
+        let zones: Vec<&Contents> = zones.into_iter().collect();
         let apexes: BTreeSet<Name> = zones.iter().map(|zone| zone.apex.to_ascii_lowercase()).collect();
         let rrsets =
             || zones.iter().flat_map(|zone| &zone.rrsets).map(|(name, rtype)| (name.to_ascii_lowercase(), *rtype));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use wire::{LABEL_BYTES_MAX, Name, NameRef, Rtype};
 
-use crate::{Question, Random, ZoneFile};
+use crate::{Contents, Question, Random};
 
 /// Types that are asked at any name, also where there are none.
 const TYPES: [Rtype; 24] = [
@@ -45,7 +45,7 @@ const UDP_SIZES: [Option<u16>; 8] =
 /// `count` questions about a zone, every one different, the same for the same seed: first each RRset that is there,
 /// then mutations.
 #[must_use]
-pub fn questions(zone: &ZoneFile, count: usize, seed: u64) -> Vec<Question> {
+pub fn questions(zone: &Contents, count: usize, seed: u64) -> Vec<Question> {
     let mut random = Random::new(seed);
     // The hashed owners of NSEC3 records are asked for as they stand, but mutations start from real names.
     let own = zone.rrsets.iter().filter(|(_, rtype)| *rtype != Rtype::NSEC3);

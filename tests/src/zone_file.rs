@@ -1,5 +1,6 @@
 //! The zones of the comparison: made from the texts in `tests/data`, checked and signed with BIND's own tools.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,14 +39,40 @@ impl Signing {
 /// A zone as a file that every server can load, and what is in it.
 #[derive(Debug, Clone)]
 pub struct ZoneFile {
-    /// Its apex.
-    pub apex: Name,
     /// The apex as text, with the dot at the end.
     pub origin: String,
     /// In master file format, one record a line, names absolute.
     pub path: PathBuf,
-    /// Each owner with each type it has, signatures left out.
+    /// What it has.
+    pub contents: Contents,
+}
+
+/// What a zone has.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// Its apex.
+    pub apex: Name,
+    /// Each owner with each type it has, in canonical order, signatures left out.
     pub rrsets: Vec<(Name, Rtype)>,
+}
+
+impl Contents {
+    /// Reads what `named-compilezone` writes and `dig` shows of a transfer: owner, TTL, class, type and data on each line.
+    ///
+    /// # Panics
+    /// When there is no zone in it.
+    #[must_use]
+    pub fn read(apex: &str, text: &str) -> Contents {
+        let rrset = |line: &str| {
+            let mut fields = line.split_whitespace();
+            let (owner, class, rtype) = (fields.next()?, fields.nth(1)?, fields.next()?);
+            (class == "IN").then(|| Some((Name::from_str(owner).ok()?, Rtype::from_str(rtype).ok()?)))?
+        };
+        let records = text.lines().filter(|line| !line.starts_with(';')).filter_map(rrset);
+        let rrsets: BTreeSet<(Name, Rtype)> = records.filter(|(_, rtype)| *rtype != Rtype::RRSIG).collect();
+        assert!(rrsets.len() > 1, "no zone {apex} in:\n{text}");
+        Contents { apex: Name::from_str(apex).expect("an apex"), rrsets: rrsets.into_iter().collect() }
+    }
 }
 
 impl ZoneFile {
@@ -70,12 +97,7 @@ impl ZoneFile {
         let files = [path.to_str(), Some(origin), signed.to_str()].map(|file| file.expect("a path in UTF-8"));
         tools.run("named-compilezone", &[&compile[..], &files[..]].concat()).expect("a zone that the tool takes");
         let text = fs::read_to_string(&path).expect("reading a compiled zone");
-        ZoneFile {
-            apex: Name::from_str(origin).expect("an apex"),
-            origin: origin.to_owned(),
-            rrsets: rrsets(&text),
-            path,
-        }
+        ZoneFile { origin: origin.to_owned(), path, contents: Contents::read(origin, &text) }
     }
 }
 
@@ -96,23 +118,6 @@ fn sign(tools: &Namespace, folder: &Path, origin: &str, source: &Path, signing: 
         .run("dnssec-signzone", &[signing.arguments(), &common[..], &files[..]].concat())
         .expect("a zone that the tool takes");
     signed
-}
-
-/// The owners and types of a file that `named-compilezone` wrote: owner, TTL, class, type, data on each line.
-fn rrsets(text: &str) -> Vec<(Name, Rtype)> {
-    let mut rrsets = Vec::new();
-    for line in text.lines().filter(|line| !line.starts_with(';')) {
-        let mut fields = line.split_whitespace();
-        let (Some(owner), Some(rtype)) = (fields.next(), fields.nth(2)) else { continue };
-        let entry = (
-            Name::from_str(owner).unwrap_or_else(|error| panic!("{owner}: {error}")),
-            Rtype::from_str(rtype).unwrap_or_else(|error| panic!("{rtype}: {error}")),
-        );
-        if entry.1 != Rtype::RRSIG && rrsets.last() != Some(&entry) {
-            rrsets.push(entry);
-        }
-    }
-    rrsets
 }
 
 /// `tests/data/rich.zone` under `origin`, with what is too long to write down: a name of 255 octets and RRsets that fill

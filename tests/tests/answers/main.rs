@@ -27,7 +27,7 @@ fn rich_zones_are_answered_as_by_the_peers() {
     let mut questions = Vec::new();
     for (seed, zone) in (1..).zip(&zones) {
         let count = if zone.origin.starts_with("served.") { 600 } else { 8_000 };
-        questions.extend(generator::questions(zone, count, seed));
+        questions.extend(generator::questions(&zone.contents, count, seed));
     }
     assert!(questions.len() >= 20_000, "{} questions", questions.len());
     let outcome = compare_with_peers(&setting, &zones, &questions);
@@ -63,11 +63,11 @@ fn answers_over_udp_are_whole_or_say_that_they_are_not() {
     let (lab, net) = setting::build("truncation");
     let zones = setting::rich_zones(&lab, &net);
     let setting = setting::start(lab, net, &zones);
-    let world = World::new(&zones);
+    let world = World::new(zones.iter().map(|zone| &zone.contents));
     let sizes = [None, Some(512), Some(1232), Some(1400), Some(4096)];
     let mut questions = Vec::new();
     for (seed, zone) in (100..).zip(&zones) {
-        let some = generator::questions(zone, 900, seed);
+        let some = generator::questions(&zone.contents, 900, seed);
         let sized = some.into_iter().zip(sizes.iter().cycle()).map(|(mut question, size)| {
             question.udp_bytes_max = *size;
             question.dnssec &= size.is_some();
@@ -116,7 +116,7 @@ fn real_question(line: &str, dnssec: bool) -> Question {
 }
 
 fn compare_with_peers(setting: &Setting, zones: &[ZoneFile], questions: &[Question]) -> Outcome {
-    let world = World::new(zones);
+    let world = World::new(zones.iter().map(|zone| &zone.contents));
     let mut outcome = Outcome::default();
     for questions in questions.chunks(CHUNK) {
         let (ours, theirs) = setting.ask_everyone(questions);

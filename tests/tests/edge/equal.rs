@@ -1,14 +1,12 @@
 //! Whether an edge has what its origin has: the origin's zone is transferred by `dig`, both are asked about all that is in
 //! it and much that is near, and what differs has to be listed.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::str::FromStr;
 
 use parapet_lab::{Dnssec, Edge, Named, dns, until};
 use parapet_tests::compare::{self, Asked, Case, Subject, World};
-use parapet_tests::{Question, ZoneFile, differences, generator};
-use wire::{Name, Rtype};
+use parapet_tests::{Contents, Question, differences, generator};
+use wire::Rtype;
 
 use crate::scene::{DEADLINE, Scene};
 
@@ -49,7 +47,7 @@ pub(crate) fn check_equal(scene: &Scene, named: &Named, edge: &Edge, zone: &str)
 fn first_difference(scene: &Scene, named: &Named, edge: &Edge, zone: &str, seed: u64) -> Option<String> {
     let zone = transfer(scene, named, zone);
     let questions = generator::questions(&zone, 2 * zone.rrsets.len() + QUESTIONS, seed);
-    let world = World::new(std::slice::from_ref(&zone));
+    let world = World::new([&zone]);
     let ours = ask(scene, edge.v4(), &questions);
     let theirs = ask(scene, named.v4(), &questions);
     for ((question, ours), theirs) in questions.iter().zip(&ours).zip(&theirs) {
@@ -68,24 +66,10 @@ fn ask(scene: &Scene, server: std::net::IpAddr, questions: &[Question]) -> Vec<A
     asked.unwrap_or_else(|errors| panic!("{server}: {errors:#?}"))
 }
 
-/// The origin's zone as `dig` transfers it: owners with their types.
-fn transfer(scene: &Scene, named: &Named, zone: &str) -> ZoneFile {
+/// The origin's zone as `dig` transfers it.
+fn transfer(scene: &Scene, named: &Named, zone: &str) -> Contents {
     let key = scene.key.file.to_string_lossy();
     let server = format!("@{}", named.v4());
     let text = scene.client_runs("dig", &["-k", &key, &server, zone, "AXFR", "+noall", "+answer"]);
-    let rrsets: BTreeSet<(Name, Rtype)> = text
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split_whitespace();
-            Some((Name::from_str(fields.next()?).ok()?, Rtype::from_str(fields.nth(2)?).ok()?))
-        })
-        .filter(|(_, rtype)| !matches!(*rtype, Rtype::RRSIG | Rtype::TSIG | Rtype::NSEC3))
-        .collect();
-    assert!(rrsets.len() > 10, "dig shows: {text}");
-    ZoneFile {
-        apex: Name::from_str(zone).expect("an apex"),
-        origin: format!("{zone}."),
-        path: scene.key.file.clone(),
-        rrsets: rrsets.into_iter().collect(),
-    }
+    Contents::read(zone, &text)
 }
