@@ -1,6 +1,6 @@
 //! Whole messages, record by record, with compressed names read where they stand.
 
-use crate::{Class, HEADER_BYTES, Header, Name, Rtype, WireError, rdata, u16_at, u32_at};
+use crate::{Class, HEADER_BYTES, Header, Name, Rtype, WireError, name::skip_name, rdata, u16_at, u32_at};
 
 /// The section that a record stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,23 +181,5 @@ impl<'a> Record<'a> {
     /// [`WireError::Rdata`] when the fields don't fit the type, or what is wrong with a name.
     pub fn decompress_rdata(&self, out: &mut Vec<u8>) -> Result<(), WireError> {
         rdata::decompress(self.message, self.rdata_range(), self.rtype, out)
-    }
-}
-
-/// Where what follows the name at `at` begins; pointers end a name and are not followed.
-pub(crate) fn skip_name(message: &[u8], mut at: usize) -> Result<usize, WireError> {
-    let start = at;
-    loop {
-        let length = *message.get(at).ok_or(WireError::Short)?;
-        match length {
-            0 => return Ok(at + 1),
-            1..=0x3f => at += 1 + usize::from(length),
-            0xc0.. if at + 2 <= message.len() => return Ok(at + 2),
-            0xc0.. => return Err(WireError::Short),
-            _ => return Err(WireError::LabelType),
-        }
-        if at - start >= crate::NAME_BYTES_MAX {
-            return Err(WireError::NameTooLong);
-        }
     }
 }

@@ -296,6 +296,24 @@ fn unescape(octets: &mut std::str::Bytes<'_>) -> Result<u8, WireError> {
     u8::try_from(value).map_err(|_| WireError::Escape)
 }
 
+/// Where what follows the name at `at` begins; pointers end a name and are not followed.
+pub(crate) fn skip_name(message: &[u8], mut at: usize) -> Result<usize, WireError> {
+    let start = at;
+    loop {
+        let length = *message.get(at).ok_or(WireError::Short)?;
+        match length {
+            0 => return Ok(at + 1),
+            1..=0x3f => at += 1 + usize::from(length),
+            0xc0.. if at + 2 <= message.len() => return Ok(at + 2),
+            0xc0.. => return Err(WireError::Short),
+            _ => return Err(WireError::LabelType),
+        }
+        if at - start >= NAME_BYTES_MAX {
+            return Err(WireError::NameTooLong);
+        }
+    }
+}
+
 /// Compares two labels canonically: as octets, ASCII letters folded (RFC 4034 §6.1).
 #[must_use]
 pub fn compare_labels(a: &[u8], b: &[u8]) -> Ordering {

@@ -1,6 +1,6 @@
 //! The question of a client, read from a datagram without allocation.
 
-use crate::{Class, Edns, HEADER_BYTES, Header, NameRef, Opcode, Rtype, WireError, message::skip_name, u16_at, u32_at};
+use crate::{Class, Edns, HEADER_BYTES, Header, NameRef, Opcode, Rtype, WireError, name::skip_name, u16_at, u32_at};
 
 /// What to do with a message that is not a query to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,7 +65,7 @@ fn walk(
     let mut at = range.start;
     for &field in layout(rtype) {
         let end = match field {
-            CompressibleName | Field::Name => crate::message::skip_name(bytes, at)?,
+            CompressibleName | Field::Name => crate::name::skip_name(bytes, at)?,
             Octets(count) => at + count,
             CharacterString => at + 1 + usize::from(*bytes.get(at).ok_or(WireError::Rdata)?),
             CharacterStrings => end_of_strings(bytes, at, range.end)?,
