@@ -4,6 +4,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use wire::{Class, Flags, Name, Rtype, Section, Writer};
 
+/// A record that was written: section, owner, type, TTL, RDATA.
+pub(crate) type Written = (Section, Name, Rtype, u32, Vec<u8>);
+
 /// A source of messages that is the same for the same seed.
 pub(crate) struct Generator(SmallRng);
 
@@ -90,7 +93,7 @@ impl Generator {
     }
 
     /// A well-formed message, and the records it was made from.
-    pub(crate) fn message(&mut self) -> (Vec<u8>, Vec<(Section, Name, Rtype, u32, Vec<u8>)>) {
+    pub(crate) fn message(&mut self) -> (Vec<u8>, Vec<Written>) {
         let mut buffer = vec![0; 4096];
         let mut writer = Writer::new(&mut buffer, 4096).unwrap();
         writer.set_id(self.0.random());
