@@ -18,9 +18,13 @@ mod stats;
 mod tcp;
 mod udp;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use arc_swap::ArcSwap;
+use line::Context;
 
 pub use bind::{Sockets, bind};
 pub use error::EdgeError;
@@ -34,4 +38,18 @@ pub(crate) struct Shared {
     zones: Arc<zones::Zones>,
     settings: Arc<ArcSwap<Settings>>,
     notify: Arc<dyn NotifyHandler>,
+}
+
+impl Shared {
+    /// Takes the views as they stand now, for one batch of messages or one message of a stream.
+    #[inline]
+    fn with_context<R>(&self, counters: &Counters, answer: impl FnOnce(&Context<'_>) -> R) -> R {
+        let (zones, settings) = (self.zones.load(), self.settings.load());
+        answer(&Context { zones: &zones, settings: &settings, notify: &*self.notify, counters, now_s: unix_time_s() })
+    }
+}
+
+/// Seconds since 1970, wrapped to the 32 bits of a cookie's timestamp.
+fn unix_time_s() -> u32 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
 }

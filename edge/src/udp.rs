@@ -7,13 +7,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use crate::{
     Shared,
     bind::LANE_WAIT_MAX,
-    line::{self, Client, Context},
+    line::{self, Client},
     settings::UDP_PAYLOAD_BYTES_MIN,
     sockets::{Batch, Sent, UdpSocket, Waiter},
     stats::{Counters, DropReason, Transport},
@@ -106,19 +106,13 @@ impl UdpWorker {
             return 0;
         }
         self.counters.batch();
-        let (zones, settings) = (self.shared.zones.load(), self.shared.settings.load());
-        let context = Context {
-            zones: &zones,
-            settings: &settings,
-            notify: &*self.shared.notify,
-            counters: &self.counters,
-            now_s: unix_time_s(),
-        };
-        let room = usize::from(settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
-        batch.answer(|datagram, out| {
-            let client = Client { peer: datagram.peer, transport: Transport::Udp, idle: Duration::ZERO };
-            let room = room.min(out.len());
-            line::respond(datagram.bytes, &client, &context, &mut out[..room])
+        self.shared.with_context(&self.counters, |context| {
+            let room = usize::from(context.settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
+            batch.answer(|datagram, out| {
+                let client = Client { peer: datagram.peer, transport: Transport::Udp, idle: Duration::ZERO };
+                let room = room.min(out.len());
+                line::respond(datagram.bytes, &client, context, &mut out[..room])
+            });
         });
         let Sent { no_room, failed, .. } = batch.send(socket);
         if no_room + failed > 0 {
@@ -127,9 +121,4 @@ impl UdpWorker {
         }
         received
     }
-}
-
-/// Seconds since 1970, wrapped to the 32 bits of a cookie's timestamp.
-pub(crate) fn unix_time_s() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
 }

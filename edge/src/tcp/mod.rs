@@ -20,9 +20,8 @@ use tokio::{
 
 use crate::{
     Shared,
-    line::{self, Client, Context},
+    line::{self, Client},
     stats::Counters,
-    udp::unix_time_s,
 };
 use connection::{Connection, Ended};
 pub(crate) use limits::Connections;
@@ -130,16 +129,9 @@ async fn accept(listener: TcpListener, lane: Rc<Lane>, mut phase: watch::Receive
 impl Lane {
     /// Answers a message behind what is pending, with its length in front.
     fn respond(&self, message: &[u8], client: &Client, pending: &mut Vec<u8>) {
-        let (zones, settings) = (self.shared.zones.load(), self.shared.settings.load());
-        let context = Context {
-            zones: &zones,
-            settings: &settings,
-            notify: &*self.shared.notify,
-            counters: &self.counters,
-            now_s: unix_time_s(),
-        };
         let mut scratch = self.scratch.borrow_mut();
-        let length = line::respond(message, client, &context, &mut scratch);
+        let length =
+            self.shared.with_context(&self.counters, |context| line::respond(message, client, context, &mut scratch));
         if let (Some(answer), Ok(prefix)) = (scratch.get(..length), u16::try_from(length))
             && length > 0
         {
