@@ -33,6 +33,8 @@ mod store;
 mod timers;
 mod transfer;
 mod tsig;
+#[allow(dead_code, unused_imports)] // its first users come next
+mod validate;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,6 +49,7 @@ pub use error::{Advice, Error, Side, TsigFault};
 pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
 pub use service::Applied;
 pub use status::{AttemptResult, Counts, OriginStatus, TransferStatus, ZoneCondition, ZoneStatus};
+pub use validate::DnssecFault;
 
 use service::{COMMANDS_MAX, Command, Parts, Service};
 use status::Board;

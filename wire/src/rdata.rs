@@ -167,6 +167,26 @@ pub fn eq(rtype: Rtype, a: &[u8], b: &[u8]) -> bool {
     .is_ok()
 }
 
+/// Appends uncompressed RDATA in the canonical form that signatures and digests are made over: the names in the types of
+/// RFC 4034 §6.2 in lower case (NSEC is not among them: RFC 6840 §5.1). RDATA that does not fit its type is appended as
+/// it is.
+pub fn push_canonical(rtype: Rtype, rdata: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(rdata);
+    // Types younger than that list keep the case of their names.
+    if matches!(rtype, Rtype::NSEC | Rtype::SVCB | Rtype::HTTPS | Rtype::LP) {
+        return;
+    }
+    let _ = walk(rdata, 0..rdata.len(), rtype, |field, place| {
+        if let (CompressibleName | Field::Name, Some(name)) =
+            (field, out.get_mut(start + place.start..start + place.end))
+        {
+            name.make_ascii_lowercase();
+        }
+        Ok(())
+    });
+}
+
 /// The fields of a start of authority (RFC 1035 §3.3.13); times are in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
