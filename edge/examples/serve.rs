@@ -44,6 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         zones,
         settings: Arc::new(ArcSwap::from_pointee(Settings::default())),
         notify: Arc::new(NoNotify),
+        transfers: None,
         health: publisher,
     };
     let edge = Edge::start(sockets, context)?;
@@ -55,7 +56,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn ask_itself(zones: &Zones) -> Result<(), Box<dyn std::error::Error>> {
     let (zones, settings, counters) = (zones.load(), Settings::default(), Counters::default());
-    let context = Context { zones: &zones, settings: &settings, notify: &NoNotify, counters: &counters, now_s: 0 };
+    let context = Context {
+        zones: &zones,
+        settings: &settings,
+        notify: &NoNotify,
+        transfers: None,
+        counters: &counters,
+        now_s: 0,
+    };
     let client = Client { peer: "192.0.2.1:1053".parse()?, transport: Transport::Udp, idle: Duration::ZERO };
     let queries =
         (0..NAMES).map(|number| make_query(number.wrapping_mul(7919) % NAMES)).collect::<Result<Vec<_>, _>>()?;

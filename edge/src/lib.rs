@@ -28,7 +28,9 @@ use line::Context;
 
 pub use bind::{Sockets, bind};
 pub use error::EdgeError;
-pub use line::{NotifyHandler, NotifyOutcome};
+pub use line::{
+    MessageStream, NextMessage, NotifyHandler, NotifyOutcome, SignedQuery, Signer, Transfer, TransferHandler,
+};
 pub use settings::{NSID_BYTES_MAX, Settings, TcpSettings, UDP_PAYLOAD_BYTES_MIN};
 pub use start::{Edge, EdgeContext, StatsReader};
 pub use stats::{Counters, DropReason, Family, Stats, Transport};
@@ -38,6 +40,7 @@ pub(crate) struct Shared {
     zones: Arc<zones::Zones>,
     settings: Arc<ArcSwap<Settings>>,
     notify: Arc<dyn NotifyHandler>,
+    transfers: Option<Arc<dyn TransferHandler>>,
 }
 
 impl Shared {
@@ -45,7 +48,14 @@ impl Shared {
     #[inline]
     fn with_context<R>(&self, counters: &Counters, answer: impl FnOnce(&Context<'_>) -> R) -> R {
         let (zones, settings) = (self.zones.load(), self.settings.load());
-        answer(&Context { zones: &zones, settings: &settings, notify: &*self.notify, counters, now_s: unix_time_s() })
+        answer(&Context {
+            zones: &zones,
+            settings: &settings,
+            notify: &*self.notify,
+            transfers: self.transfers.as_deref(),
+            counters,
+            now_s: unix_time_s(),
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
-    EdgeError, NotifyHandler, Settings, Shared, Sockets, Stats,
+    EdgeError, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler,
     stats::Counters,
     tcp::{Connections, Phase, TcpWorker},
     udp::UdpWorker,
@@ -37,6 +37,8 @@ pub struct EdgeContext {
     pub settings: Arc<ArcSwap<Settings>>,
     /// Who takes NOTIFY messages.
     pub notify: Arc<dyn NotifyHandler>,
+    /// Who answers those that sign their queries and gives them zones; without it every key is unknown.
+    pub transfers: Option<Arc<dyn TransferHandler>>,
     /// Where the edge says whether its lanes run.
     pub health: health::Publisher,
 }
@@ -78,9 +80,9 @@ impl Edge {
     ///
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
-        let EdgeContext { zones, settings, notify, health } = context;
+        let EdgeContext { zones, settings, notify, transfers, health } = context;
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
-        let shared = Arc::new(Shared { zones, settings, notify });
+        let shared = Arc::new(Shared { zones, settings, notify, transfers });
         let connections = Connections::new();
         let (phase, phase_reader) = watch::channel(Phase::Serving);
         let udp_stop = Arc::new(AtomicBool::new(false));

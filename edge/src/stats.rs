@@ -85,6 +85,8 @@ reasons! {
         PortZero = "port-zero",
         /// A NOTIFY that its handler wants unanswered.
         Notify = "notify-ignored",
+        /// A signed query that its handler wants unanswered.
+        Signed = "signed-ignored",
         /// The answer did not fit the send buffer.
         SendBufferFull = "send-buffer-full",
         /// The system would not send the answer.
@@ -103,6 +105,8 @@ reasons! {
         TcpTooLong = "tcp-too-long",
         /// The connection broke.
         TcpBroken = "tcp-broken",
+        /// A zone transfer was given up: it took too long, or could not be continued.
+        Transfer = "transfer",
     }
 }
 

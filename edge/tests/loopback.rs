@@ -43,6 +43,7 @@ fn start(listen: &[&str], change: impl FnOnce(&mut Settings)) -> Running {
         zones: Arc::new(zones::Zones::default()),
         settings: Arc::clone(&settings),
         notify: Arc::new(NoNotify),
+        transfers: None,
         health: publisher,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), addresses, settings, health }

@@ -51,8 +51,14 @@ fuzz_target!(|message: &[u8]| {
         ..Settings::default()
     };
     let (zones, counters) = (ZONES.load(), Counters::default());
-    let context =
-        Context { zones: &zones, settings: &settings, notify: &Refuse, counters: &counters, now_s: 1_559_731_985 };
+    let context = Context {
+        zones: &zones,
+        settings: &settings,
+        notify: &Refuse,
+        transfers: None,
+        counters: &counters,
+        now_s: 1_559_731_985,
+    };
     let mut out = vec![0; wire::MESSAGE_BYTES_MAX];
     for (transport, room) in [(Transport::Udp, 1232), (Transport::Tcp, wire::MESSAGE_BYTES_MAX), (Transport::Udp, 40)] {
         let client = Client { peer: "192.0.2.1:53".parse().unwrap(), transport, idle: Duration::from_secs(1) };

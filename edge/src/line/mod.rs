@@ -12,6 +12,7 @@ mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod tsig;
 
 use std::{net::SocketAddr, time::Duration};
@@ -25,6 +26,8 @@ use crate::{
 use admit::Verdict;
 use reply::{ExtendedError, Finished, Reply};
 use request::{Form, Parsed, Request};
+pub(crate) use transfer::{Begun, begin_transfer};
+pub use transfer::{MessageStream, NextMessage, SignedQuery, Signer, Transfer, TransferHandler};
 
 /// Who asks, and how.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +49,8 @@ pub struct Context<'a> {
     pub settings: &'a Settings,
     /// Who takes NOTIFY messages.
     pub notify: &'a dyn NotifyHandler,
+    /// Who answers those that sign their queries; without it nobody is known.
+    pub transfers: Option<&'a dyn TransferHandler>,
     /// The counters of this thread.
     pub counters: &'a Counters,
     /// Seconds since 1970, for the age of cookies; wraps around in 2106 as they do.
@@ -82,8 +87,8 @@ pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut
         return 0;
     }
     // Matched where it stands: a request is large to move.
-    let parsed = request::parse(message, client, context.settings, context.now_s);
-    let finished = match &parsed {
+    let mut parsed = request::parse(message, client, context.settings, context.now_s);
+    let finished = match &mut parsed {
         Parsed::Request(request) if request.query.header.flags.opcode() == Opcode::NOTIFY => {
             match context.notify.handle(message, client.peer, out) {
                 NotifyOutcome::Answer(bytes) => return count_foreign(out, bytes, context.counters),
@@ -92,6 +97,16 @@ pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut
                     context.counters.dropped(DropReason::Notify, 1);
                     return 0;
                 }
+            }
+        }
+        Parsed::Request(request) if request.query.tsig.is_some() => {
+            match transfer::answer_signed(out, request, client, context) {
+                transfer::Answered::Here(finished) => finished,
+                transfer::Answered::Elsewhere(0) => {
+                    context.counters.dropped(DropReason::Signed, 1);
+                    return 0;
+                }
+                transfer::Answered::Elsewhere(bytes) => return count_foreign(out, bytes, context.counters),
             }
         }
         Parsed::Request(request) => answer_request(out, request, context),
@@ -116,9 +131,6 @@ fn count_foreign(out: &[u8], bytes: usize, counters: &Counters) -> usize {
 
 /// Answers a well-formed query.
 fn answer_request(out: &mut [u8], request: &Request<'_>, context: &Context<'_>) -> Finished {
-    if request.query.tsig.is_some() {
-        return refuse_key(out, request);
-    }
     if let Some(rcode) = request.refused {
         return refuse(out, request, rcode);
     }

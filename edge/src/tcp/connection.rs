@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::{Lane, Phase};
-use crate::{line::Client, stats::DropReason, stats::Transport};
+use crate::{
+    line::{Client, MessageStream, NextMessage},
+    stats::{DropReason, Transport},
+};
 
 /// Longest query taken. The longest real ones (255 octets of name, EDNS options, TSIG) have under 1,000.
 const QUERY_BYTES_MAX: usize = 8192;
@@ -124,7 +127,9 @@ impl Connection {
         let mut done = 0;
         while let Some(message) = self.inbound.get(done..self.filled).and_then(next_message) {
             done += LENGTH_BYTES + message.len();
-            self.lane.respond(message, &client, &mut self.pending);
+            if let Some(stream) = self.lane.respond(message, &client, &mut self.pending) {
+                self.send_stream(stream).await?;
+            }
             if self.pending.len() >= PENDING_BYTES {
                 self.send().await?;
             }
@@ -143,7 +148,7 @@ impl Connection {
     }
 
     /// Sends the answers that are ready; a client has only so long to take them.
-    async fn send(&mut self) -> Result<(), Ended> {
+    pub(super) async fn send(&mut self) -> Result<(), Ended> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -162,6 +167,13 @@ impl Connection {
 fn next_message(bytes: &[u8]) -> Option<&[u8]> {
     let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
     rest.get(..usize::from(u16::from_be_bytes(*length)))
+}
+
+impl Connection {
+    /// Makes the next message of a transfer.
+    pub(super) fn next_message(&mut self, stream: &mut dyn MessageStream) -> NextMessage {
+        self.lane.next_message(stream, &mut self.pending)
+    }
 }
 
 #[cfg(test)]

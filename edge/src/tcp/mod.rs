@@ -7,6 +7,7 @@
 
 mod connection;
 mod limits;
+mod stream;
 
 use std::{cell::RefCell, io, net::TcpListener as StdListener, rc::Rc, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use tokio::{
 
 use crate::{
     Shared,
-    line::{self, Client},
+    line::{self, Begun, Client, MessageStream},
     stats::Counters,
 };
 use connection::{Connection, Ended};
@@ -127,16 +128,26 @@ async fn accept(listener: TcpListener, lane: Rc<Lane>, mut phase: watch::Receive
 }
 
 impl Lane {
-    /// Answers a message behind what is pending, with its length in front.
-    fn respond(&self, message: &[u8], client: &Client, pending: &mut Vec<u8>) {
+    /// Answers a message behind what is pending, with its length in front; a transfer comes back to be sent.
+    fn respond(&self, message: &[u8], client: &Client, pending: &mut Vec<u8>) -> Option<Box<dyn MessageStream>> {
         let mut scratch = self.scratch.borrow_mut();
-        let length =
-            self.shared.with_context(&self.counters, |context| line::respond(message, client, context, &mut scratch));
+        let begun = self.shared.with_context(&self.counters, |context| {
+            match line::begin_transfer(message, client, context, &mut scratch) {
+                Begun::Not => Begun::Answer(line::respond(message, client, context, &mut scratch)),
+                begun => begun,
+            }
+        });
+        let length = match begun {
+            Begun::Stream(stream) => return Some(stream),
+            Begun::Answer(length) => length,
+            Begun::Not => 0,
+        };
         if let (Some(answer), Ok(prefix)) = (scratch.get(..length), u16::try_from(length))
             && length > 0
         {
             pending.extend_from_slice(&prefix.to_be_bytes());
             pending.extend_from_slice(answer);
         }
+        None
     }
 }

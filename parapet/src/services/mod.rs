@@ -134,6 +134,7 @@ impl Services {
                 zones,
                 settings: Arc::clone(&settings),
                 notify: Arc::new(Messenger(started.notifier())),
+                transfers: None,
                 health: publisher,
             };
             edge = Some(edge::Edge::start(sockets, context).map_err(Failure::runtime)?);

@@ -3,6 +3,7 @@
 mod bytes;
 mod frame;
 mod sections;
+mod signed;
 mod zone;
 
 use std::{fmt::Write, net::SocketAddr, time::Duration};
@@ -10,7 +11,7 @@ use std::{fmt::Write, net::SocketAddr, time::Duration};
 use wire::{Class, Edns, Flags, Message, Name, Opcode, Rtype, Section, Writer, edns::option};
 
 use crate::{
-    Counters, NotifyHandler, NotifyOutcome, Settings, Stats, Transport,
+    Counters, NotifyHandler, NotifyOutcome, Settings, Stats, TransferHandler, Transport,
     line::{Client, Context, respond},
 };
 
@@ -184,12 +185,14 @@ pub(super) struct Case {
     pub(super) peer: SocketAddr,
     pub(super) now_s: u32,
     pub(super) counters: Counters,
+    pub(super) transfers: Option<Box<dyn TransferHandler>>,
 }
 
 impl Case {
     pub(super) fn new() -> Self {
         let (settings, peer) = (Settings::default(), PEER.parse().unwrap());
-        Case { zones: zones::Zones::new(), settings, peer, now_s: NOW_S, counters: Counters::default() }
+        let (now_s, counters, transfers) = (NOW_S, Counters::default(), None);
+        Case { zones: zones::Zones::new(), settings, peer, now_s, counters, transfers }
     }
 
     pub(super) fn respond(&self, message: &[u8], transport: Transport) -> Vec<u8> {
@@ -199,6 +202,7 @@ impl Case {
             zones: &zones,
             settings: &self.settings,
             notify: &Notify,
+            transfers: self.transfers.as_deref(),
             counters: &self.counters,
             now_s: self.now_s,
         };
