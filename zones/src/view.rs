@@ -25,6 +25,12 @@ pub enum ZoneState {
     Serving(Arc<Zone>),
     /// Too long without the origin (RFC 1035 §3.3.13, EXPIRE); the last snapshot, if there was one.
     Expired(Option<Arc<Zone>>),
+    /// There is no copy: the origin is asked, and its answers are in the cache under this number, which no other zone of
+    /// this process has or had.
+    OnDemand {
+        /// The zone's number in the cache.
+        id: u64,
+    },
 }
 
 /// One zone that is ours, whatever its state.
@@ -63,7 +69,7 @@ impl ZoneSlot {
     pub fn serving(&self) -> Option<Arc<Zone>> {
         match &**self.state.load() {
             ZoneState::Serving(zone) => Some(Arc::clone(zone)),
-            ZoneState::Pending | ZoneState::Expired(_) => None,
+            ZoneState::Pending | ZoneState::Expired(_) | ZoneState::OnDemand { .. } => None,
         }
     }
 }

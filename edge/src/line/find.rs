@@ -19,7 +19,9 @@ pub(super) fn answer(reply: &mut Reply<'_, '_>, question: &Question<'_>, zones: 
     let state = slot.state();
     let zone = match &**state {
         ZoneState::Serving(zone) => zone,
-        ZoneState::Pending => return reply.refuse(Rcode::SERVFAIL, Some(ExtendedError::NotReady)),
+        ZoneState::Pending | ZoneState::OnDemand { .. } => {
+            return reply.refuse(Rcode::SERVFAIL, Some(ExtendedError::NotReady));
+        }
         ZoneState::Expired(_) => return reply.refuse(Rcode::SERVFAIL, Some(ExtendedError::InvalidData)),
     };
     let mut found = Answer::new();
