@@ -252,6 +252,9 @@ fn package_of(program: &str) -> &'static str {
         "kdig" | "kxdpgun" => "knot-dnsutils",
         "dnsperf" => "dnsperf",
         "nft" => "nftables",
+        "tc" => "iproute2",
+        "dnsdist" => "dnsdist",
+        "unbound" => "unbound",
         "ping" => "iputils-ping",
         _ => "what provides it",
     }

@@ -1,4 +1,4 @@
-//! Knot DNS, as a peer to compare with.
+//! Knot DNS, as a peer to compare with and as an origin.
 
 use std::{
     fmt::Write as _,
@@ -6,16 +6,42 @@ use std::{
     path::Path,
 };
 
-use super::{READY_DEADLINE, Server, peer::PeerBuilder, write, zone::file_name};
-use crate::{LabError, Namespace};
+use super::{
+    READY_DEADLINE, Server, ZoneSpec,
+    peer::PeerBuilder,
+    write,
+    zone::{self, file_name},
+};
+use crate::{LabError, Namespace, Output};
 
 /// A running Knot.
-pub struct Knot(Server);
+pub struct Knot {
+    server: Server,
+    own: Vec<ZoneSpec>,
+}
 
 impl Knot {
     /// A Knot in `namespace`, on port 53 of its addresses.
     pub fn at(namespace: &Namespace) -> PeerBuilder<Knot> {
         PeerBuilder::new(namespace)
+    }
+
+    /// Run `knotc` against this server.
+    pub fn control(&self, arguments: &[&str]) -> Result<Output, LabError> {
+        let configuration = self.folder().join("knot.conf");
+        let program = self.server.namespace().program("knotc");
+        program.arg("-c").arg(configuration.to_string_lossy()).args(arguments).run()?.success()
+    }
+
+    /// Put another master file in place of a zone's and load it.
+    pub fn replace_zone(&self, zone: &str, text: &str) -> Result<(), LabError> {
+        let name = zone::replace(&self.own, self.folder(), zone, text)?;
+        self.control(&["-b", "zone-reload", &name]).map(|_| ())
+    }
+
+    /// Forget all differences.
+    pub fn lose_differences(&self) -> Result<(), LabError> {
+        self.own.iter().try_for_each(|zone| self.control(&["-f", "zone-purge", "+journal", &zone.name]).map(|_| ()))
     }
 }
 
@@ -36,7 +62,7 @@ impl PeerBuilder<Knot> {
         for zone in &self.own {
             server.wait_for_zone(&zone.name, 1, READY_DEADLINE)?;
         }
-        Ok(Knot(server))
+        Ok(Knot { server, own: self.own })
     }
 
     fn configuration(&self, folder: &Path) -> Result<String, LabError> {
@@ -60,14 +86,24 @@ impl PeerBuilder<Knot> {
         }
         if let Some(origin) = self.origin {
             let key = self.key.as_ref().map(|key| format!("    key: {}\n", key.name)).unwrap_or_default();
-            let _ = write!(text, "remote:\n  - id: origin\n    address: {origin}@53\n{key}");
             let _ = write!(text, "acl:\n  - id: notify\n    address: {origin}\n    action: notify\n");
+            let _ = write!(text, "remote:\n  - id: origin\n    address: {origin}@53\n{key}");
         }
+        self.as_origin(&mut text);
         text.push_str("zone:\n");
         for zone in &self.own {
             let file = zone.place(folder)?;
             let _ = write!(text, "  - domain: \"{}\"\n    file: \"{}\"\n", zone.name, file.display());
-            text.push_str("    semantic-checks: off\n    zonefile-sync: -1\n");
+            text.push_str("    semantic-checks: off\n    zonefile-sync: -1\n    acl: transfer\n");
+            if !self.notify.is_empty() {
+                let ids: Vec<String> = (0..self.notify.len()).map(|number| format!("edge{number}")).collect();
+                let _ = writeln!(text, "    notify: [ {} ]", ids.join(", "));
+            }
+            text.push_str(if self.differences {
+                "    zonefile-load: difference\n    journal-content: changes\n"
+            } else {
+                "    provide-ixfr: off\n"
+            });
         }
         let sync = if self.zone_files { 0 } else { -1 };
         for zone in &self.secondary {
@@ -80,18 +116,30 @@ impl PeerBuilder<Knot> {
         }
         Ok(text)
     }
+
+    /// Who may transfer, and who is notified.
+    fn as_origin(&self, text: &mut String) {
+        for (number, address) in self.notify.iter().enumerate() {
+            if number == 0 && self.origin.is_none() {
+                text.push_str("remote:\n");
+            }
+            let _ = write!(text, "  - id: edge{number}\n    address: {address}@53\n");
+        }
+        let key = self.key.as_ref().map(|key| format!("    key: {}\n", key.name)).unwrap_or_default();
+        let _ = write!(text, "acl:\n  - id: transfer\n    action: transfer\n{key}");
+    }
 }
 
 impl Deref for Knot {
     type Target = Server;
 
     fn deref(&self) -> &Server {
-        &self.0
+        &self.server
     }
 }
 
 impl DerefMut for Knot {
     fn deref_mut(&mut self) -> &mut Server {
-        &mut self.0
+        &mut self.server
     }
 }

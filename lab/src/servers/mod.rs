@@ -1,4 +1,4 @@
-//! Real servers in namespaces: BIND's `named` as the origin, NSD and Knot as peers, Parapet's edges.
+//! Servers in namespaces: BIND's `named`, NSD and Knot as origins, the latter two as peers as well, Parapet's edges.
 
 mod edge;
 mod key;

@@ -1,4 +1,4 @@
-//! NSD, as a peer to compare with.
+//! NSD, as a peer to compare with and as an origin.
 
 use std::{
     fmt::Write as _,
@@ -6,16 +6,44 @@ use std::{
     path::Path,
 };
 
-use super::{READY_DEADLINE, Server, peer::PeerBuilder, write, zone::file_name};
-use crate::{LabError, Namespace};
+use super::{
+    READY_DEADLINE, Server, ZoneSpec,
+    peer::PeerBuilder,
+    write,
+    zone::{self, file_name},
+};
+use crate::{LabError, Namespace, Output};
 
 /// A running NSD.
-pub struct Nsd(Server);
+pub struct Nsd {
+    server: Server,
+    own: Vec<ZoneSpec>,
+}
 
 impl Nsd {
     /// An NSD in `namespace`, on port 53 of its addresses.
     pub fn at(namespace: &Namespace) -> PeerBuilder<Nsd> {
         PeerBuilder::new(namespace)
+    }
+
+    /// Run `nsd-control` against this server.
+    pub fn control(&self, arguments: &[&str]) -> Result<Output, LabError> {
+        let configuration = self.folder().join("nsd.conf");
+        let program = self.server.namespace().program("nsd-control");
+        program.arg("-c").arg(configuration.to_string_lossy()).args(arguments).run()?.success()
+    }
+
+    /// Put another master file in place of a zone's and load it.
+    pub fn replace_zone(&self, zone: &str, text: &str) -> Result<(), LabError> {
+        let name = zone::replace(&self.own, self.folder(), zone, text)?;
+        self.control(&["reload", &name]).map(|_| ())
+    }
+
+    /// Forget all differences: it is stopped, and started without them.
+    pub fn lose_differences(&mut self) -> Result<(), LabError> {
+        self.server.stop()?;
+        zone::remove_files(&self.folder().join("zones"), |name| name.contains(".ixfr"))?;
+        self.server.start_again()
     }
 }
 
@@ -37,7 +65,7 @@ impl PeerBuilder<Nsd> {
         for zone in &self.own {
             server.wait_for_zone(&zone.name, 1, READY_DEADLINE)?;
         }
-        Ok(Nsd(server))
+        Ok(Nsd { server, own: self.own })
     }
 
     fn configuration(&self, folder: &Path) -> Result<String, LabError> {
@@ -56,7 +84,7 @@ impl PeerBuilder<Nsd> {
              xfrdfile: \"{folder_name}/xfrd.state\"\n  xfrdir: \"{folder_name}\"\n  pidfile: \"{folder_name}/nsd.pid\"\n  \
              tcp-count: 200\n  xfrd-reload-timeout: 0\n  rrl-ratelimit: 0\n  \
              zonefiles-write: {write_s}\n  verbosity: 1\n  hide-version: yes\n\
-             remote-control:\n  control-enable: no\n"
+             remote-control:\n  control-enable: yes\n  control-interface: \"{folder_name}/nsd.sock\"\n"
         );
         if let Some(key) = &self.key {
             let _ = write!(
@@ -70,6 +98,7 @@ impl PeerBuilder<Nsd> {
         for zone in &self.own {
             let file = zone.place(folder)?;
             let _ = write!(text, "zone:\n  name: \"{}\"\n  zonefile: \"{}\"\n", zone.name, file.display());
+            self.as_origin(&mut text);
         }
         if let Some(origin) = self.origin {
             let key = self.key.as_ref().map_or("NOKEY", |key| key.name.as_str());
@@ -84,18 +113,29 @@ impl PeerBuilder<Nsd> {
         }
         Ok(text)
     }
+
+    fn as_origin(&self, text: &mut String) {
+        let key = self.key.as_ref().map_or("NOKEY", |key| key.name.as_str());
+        let _ = write!(text, "  provide-xfr: 0.0.0.0/0 {key}\n  provide-xfr: ::/0 {key}\n");
+        for address in &self.notify {
+            let _ = writeln!(text, "  notify: {address} NOKEY");
+        }
+        if self.differences {
+            text.push_str("  store-ixfr: yes\n  create-ixfr: yes\n");
+        }
+    }
 }
 
 impl Deref for Nsd {
     type Target = Server;
 
     fn deref(&self) -> &Server {
-        &self.0
+        &self.server
     }
 }
 
 impl DerefMut for Nsd {
     fn deref_mut(&mut self) -> &mut Server {
-        &mut self.0
+        &mut self.server
     }
 }

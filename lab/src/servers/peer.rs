@@ -1,4 +1,5 @@
-//! What is common to the peers that Parapet is compared with: zones of their own or from an origin, one core or all.
+//! What is common to NSD and Knot, as peers that Parapet is compared with or as origins in front of it: zones of their own
+//! or from an origin, one core or all, who is notified.
 
 use std::net::IpAddr;
 
@@ -17,6 +18,8 @@ pub struct PeerBuilder<S> {
     pub(super) core: Option<usize>,
     pub(super) listen: Vec<IpAddr>,
     pub(super) zone_files: bool,
+    pub(super) notify: Vec<IpAddr>,
+    pub(super) differences: bool,
     pub(super) kind: std::marker::PhantomData<S>,
 }
 
@@ -32,6 +35,8 @@ impl<S> PeerBuilder<S> {
             core: None,
             listen: Vec::new(),
             zone_files: false,
+            notify: Vec::new(),
+            differences: false,
             kind: std::marker::PhantomData,
         }
     }
@@ -42,7 +47,7 @@ impl<S> PeerBuilder<S> {
         self
     }
 
-    /// The key for transfers.
+    /// The key for transfers, in and out; without one, anybody may transfer the zones of [`PeerBuilder::zone`].
     pub fn key(mut self, key: &TsigKey) -> Self {
         self.key = Some(key.clone());
         self
@@ -51,6 +56,19 @@ impl<S> PeerBuilder<S> {
     /// Load a zone from a master file. Whether it is dynamic or to be signed is none of a peer's business.
     pub fn zone(mut self, zone: ZoneSpec) -> Self {
         self.own.push(zone);
+        self
+    }
+
+    /// As an origin: send NOTIFY for the zones of [`PeerBuilder::zone`] to this address, unsigned.
+    pub fn notify(mut self, address: IpAddr) -> Self {
+        self.notify.push(address);
+        self
+    }
+
+    /// As an origin: keep what changes in a zone that is replaced, and answer IXFR with it. Without, IXFR is answered as
+    /// each server does that has no differences.
+    pub fn differences(mut self) -> Self {
+        self.differences = true;
         self
     }
 

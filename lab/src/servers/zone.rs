@@ -70,6 +70,26 @@ impl ZoneSpec {
     }
 }
 
+/// Put another master file in place of one of `own`; gives the zone's name.
+pub(super) fn replace(own: &[ZoneSpec], folder: &Path, zone: &str, text: &str) -> Result<String, LabError> {
+    let name = tidy(zone);
+    if !own.iter().any(|spec| spec.name == name) {
+        return Err(LabError::Invalid(format!("this server has no zone {zone} of its own")));
+    }
+    ZoneSpec::text(&name, text).place(folder)?;
+    Ok(name)
+}
+
+/// Remove the files of a folder whose names are as said.
+pub(super) fn remove_files(folder: &Path, is_one: impl Fn(&str) -> bool) -> Result<(), LabError> {
+    let entries = std::fs::read_dir(folder).map_err(LabError::io(format!("listing {}", folder.display())))?;
+    for entry in entries.flatten().filter(|entry| is_one(&entry.file_name().to_string_lossy())) {
+        let path = entry.path();
+        std::fs::remove_file(&path).map_err(LabError::io(format!("removing {}", path.display())))?;
+    }
+    Ok(())
+}
+
 pub(super) fn tidy(name: &str) -> String {
     match name.trim_end_matches('.') {
         "" => ".".to_owned(),
