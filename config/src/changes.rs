@@ -1,8 +1,8 @@
 //! What differs between two configurations of one node, so that a reload touches only that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Config, Node, Zone};
+use crate::model::{Catalog, Config, Limits, Node, Zone};
 
 /// What differs between a running configuration and a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,10 +13,14 @@ pub struct Changes {
     pub zones_removed: Vec<String>,
     /// Zones of which something differs, or something of their origins or those origins' keys.
     pub zones_changed: Vec<String>,
+    /// Catalogs that are new, gone, or differ in something of their own, of their members' templates or their origins.
+    pub catalogs: Vec<String>,
     /// Items of the node that differ.
     pub node: Vec<NodeChange>,
     /// Whether the cookie secrets, or whether they are required, differ.
     pub cookies: bool,
+    /// Whether other nodes differ in how they are reached or take their zones from here.
+    pub peers: bool,
 }
 
 /// An item of a node that differs.
@@ -35,6 +39,8 @@ impl Changes {
         let mut changes = Self {
             node: node_changes(&old.node, &new.node),
             cookies: (&old.cookie_secrets, old.cookies_required) != (&new.cookie_secrets, new.cookies_required),
+            catalogs: catalog_changes(old, new),
+            peers: (&old.downstream, &old.peers) != (&new.downstream, &new.peers) || !same_node_key(old, new),
             ..Self::default()
         };
         for zone in &new.zones {
@@ -66,6 +72,29 @@ fn zones_by_name(config: &Config) -> BTreeMap<&str, &Zone> {
     config.zones.iter().map(|zone| (zone.name.as_str(), zone)).collect()
 }
 
+fn catalog_changes(old: &Config, new: &Config) -> Vec<String> {
+    let by_name = |config: &Config| -> BTreeMap<String, Catalog> {
+        config.catalogs.iter().map(|catalog| (catalog.name.clone(), catalog.clone())).collect()
+    };
+    let (before, after) = (by_name(old), by_name(new));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let same_origins = |catalog: &Catalog| {
+        let templates = std::iter::once(&catalog.template).chain(catalog.groups.values());
+        let mut lists = templates.map(|zone| &zone.origins).chain([&catalog.origins]);
+        lists.all(|origins| same_origins(old, new, origins))
+    };
+    let same = |name: &String| match (before.get(name), after.get(name)) {
+        (Some(before), Some(after)) => before == after && same_origins(after),
+        _ => false,
+    };
+    names.into_iter().filter(|name| !same(name)).cloned().collect()
+}
+
+fn same_node_key(old: &Config, new: &Config) -> bool {
+    let key = |config: &Config| config.node_key.as_ref().and_then(|key| config.keys.get(key).cloned());
+    key(old) == key(new)
+}
+
 /// Whether the origins mean the same in both, with the keys that they use.
 fn same_origins(old: &Config, new: &Config, names: &[String]) -> bool {
     names.iter().all(|name| {
@@ -78,6 +107,9 @@ fn same_origins(old: &Config, new: &Config, names: &[String]) -> bool {
 }
 
 fn node_changes(old: &Node, new: &Node) -> Vec<NodeChange> {
+    let upstream = |node: &Node| (node.upstream.clone(), node.upstream_fallback);
+    // The cache's table is made once.
+    let other_limits = |limits: &Limits| Limits { cache_bytes_max: 0, ..limits.clone() };
     let items = [
         ("roles", old.roles != new.roles, true),
         ("listen", old.listen != new.listen, true),
@@ -89,7 +121,11 @@ fn node_changes(old: &Node, new: &Node) -> Vec<NodeChange> {
         ("lanes", old.lanes != new.lanes, true),
         ("log", old.log != new.log, true),
         ("identity", old.identity != new.identity, false),
-        ("limits", old.limits != new.limits, false),
+        ("limits", other_limits(&old.limits) != other_limits(&new.limits), false),
+        ("limits.cache_bytes_max", old.limits.cache_bytes_max != new.limits.cache_bytes_max, true),
+        ("api", old.api != new.api, true),
+        ("upstream", upstream(old) != upstream(new), false),
+        ("transfer_addresses", old.transfer_addresses != new.transfer_addresses, false),
     ];
     let differs = items.into_iter().filter(|(_, differs, _)| *differs);
     differs.map(|(item, _, needs_restart)| NodeChange { item, needs_restart }).collect()

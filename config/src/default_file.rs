@@ -1,6 +1,6 @@
 //! The commented default file, written from the schema.
 
-use crate::schema::{Item, Kind, Naming, Presence, TABLES, TEMPLATES, Table};
+use crate::schema::{Item, Kind, Naming, Presence, TABLES, TEMPLATE, TEMPLATES, Table};
 
 /// Columns of a comment.
 const COLUMNS: usize = 118;
@@ -18,6 +18,10 @@ pub fn default_file() -> String {
     for table in TABLES {
         text.push('\n');
         comment(&mut text, table.about);
+        if table.name == TEMPLATE {
+            text.push_str(&format!("[{TEMPLATE}.{}]\n", table.example));
+            continue;
+        }
         if table.name == "defaults" {
             for template in TEMPLATES {
                 text.push_str(&format!("#[defaults.{}]\n", template.name));
@@ -31,7 +35,7 @@ pub fn default_file() -> String {
 
 fn header(table: &Table, path: &str) -> String {
     match table.naming {
-        Naming::Single => path.to_owned(),
+        Naming::Single | Naming::Optional => path.to_owned(),
         Naming::Label => format!("{path}.{}", table.example),
         Naming::DomainName if table.example.contains('.') => format!("{path}.{:?}", table.example),
         Naming::DomainName => format!("{path}.{}", table.example),
@@ -39,13 +43,17 @@ fn header(table: &Table, path: &str) -> String {
 }
 
 fn write_table(text: &mut String, table: &Table, header: &str, nested: bool) {
-    text.push_str(&format!("[{header}]\n"));
+    // A table within another that need not be there is commented out as a whole.
+    let left_out = nested && table.naming != Naming::Single;
+    let hash = if left_out { "#" } else { "" };
+    text.push_str(&format!("{hash}[{header}]\n"));
     let mut given = nested;
     for item in table.items {
         text.push('\n');
         comment(text, item.about);
         comment(text, &explain(item));
         let (mark, value) = match item.presence {
+            Presence::Required(value) | Presence::Optional(value) if left_out => ("#", value),
             Presence::Required(example) => ("", example),
             // A key needs one of its optional items: the first.
             Presence::Optional(example) if table.name == crate::schema::KEY && !given => ("", example),
@@ -59,7 +67,7 @@ fn write_table(text: &mut String, table: &Table, header: &str, nested: bool) {
     for inner in table.tables {
         text.push('\n');
         comment(text, inner.about);
-        write_table(text, inner, &format!("{header}.{}", inner.name), true);
+        write_table(text, inner, &format!("{header}.{}", self::header(inner, inner.name)), true);
     }
 }
 

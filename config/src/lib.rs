@@ -10,10 +10,10 @@
 
 mod changes;
 mod check;
-mod check_key;
 mod default_file;
 mod diagnostic;
 mod domain_name;
+mod for_node;
 mod model;
 mod prefix;
 mod reader;
@@ -23,15 +23,17 @@ mod tsig_keygen;
 mod value;
 
 pub use changes::{Changes, NodeChange};
-pub use check::{Parsed, SecretFile, SecretFiles, UnknownNode};
+pub use check::{Parsed, SecretFile, SecretFiles};
 pub use default_file::default_file;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use domain_name::{DomainNameError, normalise_domain_name};
+pub use for_node::{UPSTREAM_PREFIX, UnknownNode};
 pub use model::{
-    Config, Identity, Key, KeyAlgorithm, Lanes, Limits, LogFormat, Mode, Network, Node, OnExpire, Origin, Roles,
-    Timers, TransferLimits, Zone,
+    Api, ApiTls, Catalog, Config, DnssecPolicy, Downstream, Identity, Key, KeyAlgorithm, Lanes, Limits, LogFormat,
+    Mode, Network, Node, NodeApi, OnDemand, OnExpire, Origin, Roles, Timers, Tls, TransferLimits, TrustAnchor, Zone,
+    Zonemd,
 };
 pub use prefix::{Prefix, PrefixError};
 pub use short_form::ShortForm;
 pub use tsig_keygen::{TsigKeygenError, parse_tsig_keygen};
-pub use value::{DNS_PORT, parse_address, parse_listen_address};
+pub use value::{DNS_PORT, DNS_TLS_PORT, parse_address, parse_listen_address};

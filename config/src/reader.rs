@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Sink, did_you_mean};
 use crate::prefix::Prefix;
-use crate::schema::{Item, Kind, Presence, Table};
+use crate::schema::{Item, Kind, Naming, Presence, Table};
 use crate::value::{Found, Mismatch, Value, mismatch, read_value};
 
 /// A table of the file whose values have the kinds of the schema.
@@ -20,6 +20,8 @@ pub(crate) struct Section {
     pub(crate) at: usize,
     values: BTreeMap<&'static str, Found>,
     sections: BTreeMap<&'static str, Section>,
+    /// The entries of tables within it that have many, by table and name.
+    entries: BTreeMap<&'static str, BTreeMap<String, Section>>,
     /// Items that are there, with a value that was reported as wrong.
     unreadable: Vec<&'static str>,
 }
@@ -29,8 +31,37 @@ pub(crate) struct Section {
 pub(crate) enum Fill<'s> {
     /// They stay away: the table is a template itself.
     Nothing,
+    /// As with [`Fill::From`], but what must be there may also stay away: a named template.
+    Partly(Option<&'s Section>),
     /// They come from the template if it has them, or else from the schema.
     From(Option<&'s Section>),
+}
+
+impl Fill<'_> {
+    /// What the table `name` within the table is filled with.
+    fn within(self, name: &str) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Partly(template) => Self::Partly(template.and_then(|template| template.sections.get(name))),
+            Self::From(template) => Self::From(template.and_then(|template| template.sections.get(name))),
+        }
+    }
+
+    fn has_template(self) -> bool {
+        matches!(self, Self::Partly(Some(_)) | Self::From(Some(_)))
+    }
+}
+
+/// Longest name of a node, an origin and the like.
+pub(crate) const LABEL_BYTES_MAX: usize = 63;
+
+/// Most entries of a table within a table.
+const INNER_ENTRIES_MAX: usize = 1024;
+
+/// Whether a name is good for a `[table.NAME]`.
+pub(crate) fn is_label(name: &str) -> bool {
+    (1..=LABEL_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// Reads `document` as the table `schema` under the full name `path`.
@@ -55,21 +86,48 @@ pub(crate) fn read_section(
             report_unknown(sink, path, key, known);
         }
     }
-    if let Fill::From(template) = fill {
-        fill_in(sink, schema, &mut section, template);
-    }
+    fill_in(sink, schema, &mut section, fill);
     for table in schema.tables {
         let here = document.and_then(|document| document.get_key_value(table.name));
         let inner_path = join(path, table.name);
         let inner = here.and_then(|(_, value)| as_table(sink, &inner_path, value));
-        let fill = match fill {
-            Fill::Nothing => Fill::Nothing,
-            Fill::From(template) => Fill::From(template.and_then(|template| template.sections.get(table.name))),
-        };
+        if table.naming == Naming::Label {
+            section.entries.insert(table.name, read_entries(sink, table, &inner_path, inner));
+            continue;
+        }
+        let fill = fill.within(table.name);
+        if table.naming == Naming::Optional && inner.is_none() && !fill.has_template() {
+            continue;
+        }
         let at = here.map_or(at, |(key, _)| key.span().start);
         section.sections.insert(table.name, read_section(sink, table, &inner_path, inner, at, fill));
     }
     section
+}
+
+/// Reads the entries of a table within a table, such as `[catalog."NAME".group.NAME]`.
+fn read_entries(
+    sink: &mut Sink<'_>,
+    schema: &Table,
+    path: &str,
+    document: Option<&DeTable<'_>>,
+) -> BTreeMap<String, Section> {
+    let mut entries = BTreeMap::new();
+    for (key, value) in document.into_iter().flatten() {
+        let (name, at) = (key.get_ref().as_ref(), key.span().start);
+        let path = join(path, name);
+        let inner = as_table(sink, &path, value);
+        if !is_label(name) {
+            let expected = format!("a name of 1 to {LABEL_BYTES_MAX} letters, digits, '.', '-' and '_'");
+            sink.error(at, &path, format_args!("{name:?}"), expected);
+        } else if entries.len() >= INNER_ENTRIES_MAX {
+            sink.error(at, &path, "one more", format_args!("at most {INNER_ENTRIES_MAX} of them"));
+            break;
+        } else {
+            entries.insert(name.to_owned(), read_section(sink, schema, &path, inner, at, Fill::From(None)));
+        }
+    }
+    entries
 }
 
 /// The table that stands there, or a diagnostic.
@@ -141,9 +199,17 @@ fn read_item(sink: &mut Sink<'_>, item: &Item, path: &str, value: &Spanned<DeVal
 }
 
 /// Puts template values and defaults where the table has none, and reports what is missing.
-fn fill_in(sink: &mut Sink<'_>, schema: &Table, section: &mut Section, template: Option<&Section>) {
+fn fill_in(sink: &mut Sink<'_>, schema: &Table, section: &mut Section, fill: Fill<'_>) {
+    let (template, partly) = match fill {
+        Fill::Nothing => return,
+        Fill::Partly(template) => (template, true),
+        Fill::From(template) => (template, false),
+    };
     for item in schema.items {
         if section.values.contains_key(item.name) || section.is_unreadable(item.name) {
+            continue;
+        }
+        if partly && matches!(item.presence, Presence::Required(_)) {
             continue;
         }
         if let Some(found) = template.and_then(|template| template.values.get(item.name)) {
@@ -202,6 +268,16 @@ impl Section {
         self.sections.get(name).cloned().unwrap_or_default()
     }
 
+    /// A table that counts only if it is there.
+    pub(crate) fn optional_section(&self, name: &str) -> Option<&Section> {
+        self.sections.get(name)
+    }
+
+    /// The entries of a table within this one.
+    pub(crate) fn entries(&self, name: &str) -> impl Iterator<Item = (&String, &Section)> {
+        self.entries.get(name).into_iter().flatten()
+    }
+
     pub(crate) fn boolean(&self, name: &str) -> bool {
         matches!(self.found(name), Some(Found { value: Value::Bool(true), .. }))
     }
@@ -246,12 +322,23 @@ impl Section {
         }
     }
 
-    /// The addresses of a list; each twin is reported.
-    pub(crate) fn sockets(&self, sink: &mut Sink<'_>, name: &str) -> Vec<SocketAddr> {
+    /// The texts of a list, each with where it stands.
+    pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = (&str, usize)> {
+        self.list(name).iter().filter_map(|found| match &found.value {
+            Value::Text(text) => Some((text.as_str(), found.at.unwrap_or(self.at))),
+            _ => None,
+        })
+    }
+
+    /// The addresses of a list, with this port where none is given; each twin is reported.
+    pub(crate) fn sockets(&self, sink: &mut Sink<'_>, name: &str, port: u16) -> Vec<SocketAddr> {
         let mut seen = Vec::new();
         for (index, found) in self.list(name).iter().enumerate() {
-            let Value::Socket(address) = found.value else {
-                continue;
+            let address = match found.value {
+                Value::Socket(address) => address,
+                Value::Address(address, Some(given)) => SocketAddr::new(address, given),
+                Value::Address(address, None) => SocketAddr::new(address, port),
+                _ => continue,
             };
             if seen.contains(&address) {
                 let path = format!("{}[{index}]", join(&self.path, name));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::check::{Parsed, SecretFiles};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{Config, Network};
+use crate::model::{Config, Mode, Network};
 
 /// How diagnostics name the short form.
 const SHORT_FORM: &str = "command line";
@@ -22,6 +22,12 @@ pub struct ShortForm {
     pub origins: Vec<SocketAddr>,
     /// Zones, each a domain name.
     pub zones: Vec<String>,
+    /// Catalog zones, each a domain name.
+    pub catalogs: Vec<String>,
+    /// How the zones and the members of the catalogs are filled.
+    pub mode: Mode,
+    /// In mode pull: time between two fetches, if not the default.
+    pub pull_interval_s: Option<u32>,
     /// Addresses to answer at.
     pub listen: Vec<SocketAddr>,
     /// The folder that keeps zones across restarts.
@@ -74,9 +80,16 @@ impl ShortForm {
             }
             names.push(quote(&name));
         }
+        let _ = writeln!(text, "\n[defaults.zone]\nmode = {}", quote(self.mode.name()));
+        if let Some(interval_s) = self.pull_interval_s {
+            let _ = writeln!(text, "pull_interval_s = {interval_s}");
+        }
         // A zone that is said twice is meant once.
         for zone in self.zones.iter().collect::<BTreeSet<_>>() {
             let _ = writeln!(text, "\n[zone.{}]\norigins = [{}]", quote(zone), names.join(", "));
+        }
+        for catalog in self.catalogs.iter().collect::<BTreeSet<_>>() {
+            let _ = writeln!(text, "\n[catalog.{}]\norigins = [{}]", quote(catalog), names.join(", "));
         }
         text
     }
@@ -109,7 +122,10 @@ fn name_options(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         let option = match diagnostic.item.split('.').next() {
             Some("key") => "--tsig-key",
             Some("origin") => "--origin",
+            Some("defaults") if diagnostic.item.ends_with("pull_interval_s") => "--pull-interval-s",
+            Some("defaults") => "--mode",
             Some("zone") => "--zone",
+            Some("catalog") => "--catalog",
             Some("node") => {
                 let options = NODE_ITEMS.iter().find(|(item, _)| diagnostic.item.contains(item));
                 options.map_or("--node", |(_, option)| option)

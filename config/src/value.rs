@@ -2,15 +2,19 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use base64::Engine as _;
 use toml::de::DeValue;
 
 use crate::diagnostic::{did_you_mean, shorten};
+use crate::model::TrustAnchor;
 use crate::prefix::Prefix;
 use crate::schema::Kind;
 use crate::tsig_keygen::decode_secret;
 
 /// The port of DNS over UDP and TCP.
 pub const DNS_PORT: u16 = 53;
+/// The port of DNS over TLS (RFC 7858), which transfers over TLS also use (RFC 9103 §7.2).
+pub const DNS_TLS_PORT: u16 = 853;
 
 /// A value of the kind that the schema asked for.
 #[derive(Clone, Debug)]
@@ -21,6 +25,10 @@ pub(crate) enum Value {
     Secret(Vec<u8>),
     CookieSecret([u8; 16]),
     Socket(SocketAddr),
+    /// An address to ask, and the port if one is given.
+    Address(IpAddr, Option<u16>),
+    Pin([u8; 32]),
+    TrustAnchor(TrustAnchor),
     Ip(IpAddr),
     Prefix(Prefix),
     List(Vec<Found>),
@@ -55,22 +63,27 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
 
 /// An address to ask, with port 53 if none is given: `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53`, `[2001:db8::53]:53`.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    let address = if let Ok(address) = text.parse::<SocketAddr>() {
-        address
+    read_address(text).map(|(ip, port)| SocketAddr::new(ip, port.unwrap_or(DNS_PORT)))
+}
+
+/// An address to ask, and its port if one is given.
+fn read_address(text: &str) -> Result<(IpAddr, Option<u16>), String> {
+    let (ip, port) = if let Ok(address) = text.parse::<SocketAddr>() {
+        (address.ip(), Some(address.port()))
     } else {
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         match bare.map_or_else(|| text.parse::<IpAddr>().ok(), |v6| v6.parse::<Ipv6Addr>().ok().map(IpAddr::V6)) {
-            Some(ip) => SocketAddr::new(ip, DNS_PORT),
+            Some(ip) => (ip, None),
             None => return Err(Kind::Address.describe()),
         }
     };
-    if address.port() == 0 {
+    if port == Some(0) {
         return Err("a port from 1 to 65535".to_owned());
     }
-    if address.ip().is_unspecified() || address.ip().is_multicast() {
+    if ip.is_unspecified() || ip.is_multicast() {
         return Err("the address of one machine".to_owned());
     }
-    Ok(address)
+    Ok((ip, port))
 }
 
 /// Reads a single value; lists are the reader's.
@@ -107,12 +120,74 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
         Kind::Secret => decode_secret(text).map(Value::Secret).map_err(str::to_owned),
         Kind::CookieSecret => decode_hex(text).map(Value::CookieSecret).ok_or_else(otherwise),
         Kind::Listen => parse_listen_address(text).map(Value::Socket),
-        Kind::Address => parse_address(text).map(Value::Socket),
+        Kind::Address => read_address(text).map(|(ip, port)| Value::Address(ip, port)),
+        Kind::Url => is_url(text).then(|| Value::Text(text.trim_end_matches('/').to_owned())).ok_or_else(otherwise),
+        Kind::Pin => read_pin(text).map(Value::Pin).ok_or_else(otherwise),
+        Kind::TrustAnchor => read_trust_anchor(text).map(Value::TrustAnchor).ok_or_else(otherwise),
         Kind::Ipv4 => text.parse().map(|ip| Value::Ip(IpAddr::V4(ip))).map_err(|_| otherwise()),
         Kind::Ipv6 => text.parse().map(|ip| Value::Ip(IpAddr::V6(ip))).map_err(|_| otherwise()),
         Kind::Prefix => text.parse().map(Value::Prefix).map_err(|why: crate::PrefixError| why.to_string()),
         Kind::Bool | Kind::Integer { .. } | Kind::List { .. } => Err(otherwise()),
     }
+}
+
+/// Whether this is `http://` or `https://`, a host, and a port if need be.
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let Some(host) = rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest)) else {
+        return false;
+    };
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+                return false;
+            }
+            host
+        }
+        _ => host,
+    };
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(v6) => v6.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)),
+    }
+}
+
+/// 32 octets in base64, as tools for pins print them, or in hexadecimal digits.
+fn read_pin(text: &str) -> Option<[u8; 32]> {
+    let octets = match text.len() {
+        64 => decode_hex_octets(text)?,
+        _ => base64::engine::general_purpose::STANDARD.decode(text).ok()?,
+    };
+    octets.try_into().ok()
+}
+
+/// A DS record's fields as zone files have them (RFC 4034 §5.3); the digest may have blanks within.
+fn read_trust_anchor(text: &str) -> Option<TrustAnchor> {
+    let mut words = text.split_ascii_whitespace();
+    let key_tag = words.next()?.parse().ok()?;
+    let algorithm = words.next()?.parse().ok()?;
+    let digest_type = words.next()?.parse().ok()?;
+    let digest = decode_hex_octets(&words.collect::<String>())?;
+    // SHA-1, SHA-256 and SHA-384 (RFC 4509, RFC 6605).
+    let fits = match digest_type {
+        1 => digest.len() == 20,
+        2 => digest.len() == 32,
+        4 => digest.len() == 48,
+        _ => false,
+    };
+    fits.then_some(TrustAnchor { key_tag, algorithm, digest_type, digest })
+}
+
+/// Octets of two hexadecimal digits each.
+fn decode_hex_octets(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| match pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        })
+        .collect()
 }
 
 /// 32 hexadecimal digits.

@@ -2,8 +2,8 @@
 
 mod support;
 
-use config::Network;
 use config::schema::{Kind, Presence, TABLES, Table};
+use config::{Limits, Network, Origin, Zone};
 use support::{Files, KEY_FILE};
 
 const DEFAULT_FILE: &str = include_str!("../default.toml");
@@ -67,6 +67,12 @@ fn every_default_holds_in_a_minimal_file() {
     assert_eq!(zone.transfer.bytes_max, 1 << 32);
     assert_eq!(zone.timers.expire_s_max, 2_419_200);
     assert!(zone.ixfr && network.name == "parapet");
+    // What code makes up by `Default` means what a file without a word means.
+    assert_eq!(node.limits, Limits::default());
+    assert_eq!(*zone, Zone { name: "z.".to_owned(), origins: vec!["a".to_owned()], ..Zone::default() });
+    let origin = &network.origins["a"];
+    let (addresses, notify_from) = (origin.addresses.clone(), origin.notify_from.clone());
+    assert_eq!(*origin, Origin { name: "a".to_owned(), addresses, notify_from, ..Origin::default() });
 }
 
 #[test]

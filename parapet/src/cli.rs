@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use config::ShortForm;
+use config::{Mode, ShortForm};
 
 const TOP_EXAMPLES: &str = "\
 Examples:
@@ -78,9 +78,10 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_long_help = RUN_EXAMPLES)]
 #[command(group = ArgGroup::new("form").required(true).args(["config", "origin"]))]
+#[command(group = ArgGroup::new("served").multiple(true).args(["zone", "catalog"]))]
 pub(crate) struct RunArguments {
     /// The network file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["origin", "zone", "listen", "state", "tsig_key", "control", "metrics", "user", "workers", "log"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["origin", "zone", "catalog", "mode", "pull_interval_s", "listen", "state", "tsig_key", "control", "metrics", "user", "workers", "log"])]
     pub(crate) config: Option<PathBuf>,
 
     /// This machine's name in the network file; may be left out if the file has only one. In the short form: any name
@@ -89,12 +90,24 @@ pub(crate) struct RunArguments {
     pub(crate) node: Option<String>,
 
     /// Short form: an origin, the hidden primary; may be repeated.
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = config::parse_address, requires_all = ["zone", "listen", "state"])]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = config::parse_address, requires_all = ["served", "listen", "state"])]
     origin: Vec<SocketAddr>,
 
     /// Short form: a zone to answer for; may be repeated.
     #[arg(long, value_name = "NAME", value_parser = parse_zone)]
     zone: Vec<String>,
+
+    /// Short form: a catalog zone (RFC 9432), whose members are answered for; may be repeated.
+    #[arg(long, value_name = "NAME", value_parser = parse_zone)]
+    catalog: Vec<String>,
+
+    /// Short form: how the zones are filled [default: push].
+    #[arg(long, value_name = "MODE", value_enum)]
+    mode: Option<ModeArgument>,
+
+    /// Short form: in mode pull, the time between two fetches [default: 300].
+    #[arg(long, value_name = "SECONDS", requires = "mode")]
+    pull_interval_s: Option<u32>,
 
     /// Short form: an address to answer at, over UDP and TCP; may be repeated.
     #[arg(long, value_name = "ADDR:PORT", value_parser = config::parse_listen_address)]
@@ -131,6 +144,16 @@ pub(crate) struct RunArguments {
     /// Short form: the form of the log on standard error.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = LogArgument::Text)]
     log: LogArgument,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeArgument {
+    /// A full copy, fetched at once on NOTIFY.
+    Push,
+    /// A full copy, fetched at an interval.
+    Pull,
+    /// A cache of what was asked for.
+    OnDemand,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -204,13 +227,36 @@ fn parse_zone(text: &str) -> Result<String, String> {
 impl RunArguments {
     /// The short form, for when there is no file.
     pub(crate) fn into_short_form(self) -> ShortForm {
-        let Self { node, origin, zone, listen, state, tsig_key, control, metrics, lanes, user, workers, log, .. } =
-            self;
+        let Self {
+            node,
+            origin,
+            zone,
+            catalog,
+            mode,
+            pull_interval_s,
+            listen,
+            state,
+            tsig_key,
+            control,
+            metrics,
+            lanes,
+            user,
+            workers,
+            log,
+            ..
+        } = self;
         let LanesArgument::Sockets = lanes;
         ShortForm {
             node: node.unwrap_or_else(|| "edge".to_owned()),
             origins: origin,
             zones: zone,
+            catalogs: catalog,
+            mode: match mode {
+                None | Some(ModeArgument::Push) => Mode::Push,
+                Some(ModeArgument::Pull) => Mode::Pull,
+                Some(ModeArgument::OnDemand) => Mode::OnDemand,
+            },
+            pull_interval_s,
             listen,
             // The command line requires it with --origin.
             state_dir: state.unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use config::{Changes, Config, Diagnostic, Node, Parsed, Severity};
+use config::{Changes, Config, Diagnostic, Limits, Node, Parsed, Severity};
 
 use crate::control::protocol::ConfigStatus;
 use crate::source::{LoadError, Source};
@@ -78,6 +78,7 @@ impl Reload {
             zones_added = changes.zones_added.len(),
             zones_removed = changes.zones_removed.len(),
             zones_changed = changes.zones_changed.len(),
+            catalogs_changed = changes.catalogs.len(),
             "the configuration was read again; what differs is applied"
         );
         self.current = config.clone();
@@ -104,8 +105,10 @@ impl Reload {
 
 /// Sockets, folders and users stay as they are; only what the lanes and the zones read can change under way.
 fn keep_what_needs_a_restart(current: &Config, new: Config) -> Config {
-    let Node { identity, limits, .. } = new.node;
-    Config { node: Node { identity, limits, ..current.node.clone() }, ..new }
+    let Node { identity, limits, upstream, upstream_fallback, transfer_addresses, .. } = new.node;
+    let limits = Limits { cache_bytes_max: current.node.limits.cache_bytes_max, ..limits };
+    let current = current.node.clone();
+    Config { node: Node { identity, limits, upstream, upstream_fallback, transfer_addresses, ..current }, ..new }
 }
 
 /// Logs each diagnostic, with its parts as fields.

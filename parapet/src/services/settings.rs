@@ -14,6 +14,7 @@ pub(super) fn edge_settings(config: &Config, own_cookie_secret: [u8; 16]) -> edg
         tcp_idle_ms,
         tcp_receive_ms_max,
         tcp_send_ms_max,
+        cache_bytes_max: _,
     } = config.node.limits;
     let cookie_secrets = match config.cookie_secrets.as_slice() {
         [] => vec![own_cookie_secret],

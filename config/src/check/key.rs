@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::check::Checker;
+use super::Checker;
 use crate::diagnostic::shorten;
 use crate::model::{Key, KeyAlgorithm};
 use crate::reader::{Section, join};
