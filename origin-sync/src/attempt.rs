@@ -96,7 +96,7 @@ impl Job {
             (Want::Whole, _) | (_, None) => self.fetch_whole(report).await?,
             (Want::Differences, Some(have)) => self.fetch_newer(have, report).await?,
             (Want::Check, Some(have)) => {
-                let (soa, transport) = client::query_soa(&self.upstream, &self.settings.apex).await?;
+                let (soa, transport) = client::query_soa(&self.upstream, &self.settings.apex.to_name()).await?;
                 (report.serial, report.transport) = (Some(soa.serial), transport);
                 match serial::compare(soa.serial, have) {
                     Order::Same => Step::UpToDate,
@@ -110,7 +110,7 @@ impl Job {
             Step::Next(outcome) => Ok(outcome),
             Step::Lower(_) if self.attempt.any_serial => match self.fetch_whole(report).await? {
                 Step::Next(outcome) => Ok(outcome),
-                _ => Err(Error::NoSoa { question: Rtype::AXFR, apex: Box::new(self.settings.apex) }),
+                _ => Err(Error::NoSoa { question: Rtype::AXFR, apex: Box::new(self.settings.apex.to_name()) }),
             },
             Step::Lower(theirs) => Err(Error::LowerSerial { ours: have.unwrap_or_default(), theirs }),
         }
@@ -138,7 +138,7 @@ impl Job {
         (report.question, report.transport) = (question, Transport::Tcp);
         let times = TimeLimits { duration_max: self.settings.duration_max(), idle_max: self.settings.idle_max() };
         let limits = self.settings.limits();
-        let apex = &self.settings.apex;
+        let apex = &self.settings.apex.to_name();
         let mut copy = Copy::new(*apex, question, limits);
         let fetched = client::fetch(&self.upstream, apex, (question, have), limits, times, &mut copy).await?;
         (report.serial, report.fetched) = (Some(fetched.serial), Some(fetched));

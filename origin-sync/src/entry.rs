@@ -11,7 +11,7 @@ use zones::{Zone, ZoneSlot, ZoneState};
 use crate::attempt::{Job, Outcome, Report};
 use crate::error::Side;
 use crate::machine::{Attempt, Ended, Event, Machine, Publish};
-use crate::notify::{Mailbox, Target, unix_now_s};
+use crate::notify::{Target, unix_now_s};
 use crate::settings::ZoneSettings;
 use crate::status::{AttemptResult, OriginStatus, TransferStatus, ZoneCondition, ZoneRecord};
 use crate::store::{Loaded, ZoneStore};
@@ -30,7 +30,8 @@ pub(crate) struct Entry {
     pub(crate) machine: Machine,
     pub(crate) slot: Arc<ZoneSlot>,
     pub(crate) store: Arc<ZoneStore>,
-    pub(crate) mailbox: Arc<Mailbox>,
+    /// The zone as NOTIFYs see it.
+    pub(crate) target: Arc<Target>,
     /// The copy that we have, expired or not.
     pub(crate) zone: Option<Arc<Zone>>,
     /// The attempt that waits or runs.
@@ -44,25 +45,12 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(settings: Arc<ZoneSettings>, slot: Arc<ZoneSlot>, store: Arc<ZoneStore>) -> Entry {
+    pub(crate) fn new(id: u64, settings: Arc<ZoneSettings>, slot: Arc<ZoneSlot>, store: Arc<ZoneStore>) -> Entry {
         let machine = Machine::new(settings.machine());
         let record = ZoneRecord { origins: origins(&settings), ..ZoneRecord::default() };
-        let mailbox = Arc::default();
+        let target = Arc::new(Target { zone: id, settings: Arc::clone(&settings), mailbox: Arc::default() });
         let (zone, attempt, running, timer, noted) = (None, None, None, None, None);
-        Entry {
-            settings,
-            machine,
-            slot,
-            store,
-            mailbox,
-            zone,
-            attempt,
-            running,
-            timer,
-            record,
-            noted,
-            ixfr_failures: 0,
-        }
+        Entry { settings, machine, slot, store, target, zone, attempt, running, timer, record, noted, ixfr_failures: 0 }
     }
 
     /// Takes what was found on disk: the event for the machine.
@@ -172,6 +160,8 @@ impl Entry {
                 *origin = OriginStatus { key: origin.key.take(), ..known.0.clone() };
             }
         }
+        let mailbox = Arc::clone(&self.target.mailbox);
+        self.target = Arc::new(Target { zone: self.target.zone, settings: Arc::clone(&settings), mailbox });
         self.settings = settings;
         if self.machine.is_expired() {
             self.publish(Publish::Expired);
@@ -208,12 +198,6 @@ impl Entry {
         self.record.next_attempt = self.machine.next_attempt();
         self.record.failures = self.machine.failures();
         self.record.sizes = self.store.sizes().unwrap_or(self.record.sizes);
-    }
-
-    /// The zone as NOTIFYs see it.
-    pub(crate) fn target(&self, zone: u64) -> Target {
-        let (origins, upstreams) = (self.settings.origins.clone(), self.settings.upstreams.clone());
-        Target { zone, origins, upstreams, mailbox: Arc::clone(&self.mailbox) }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Ways in for the fuzz targets; no part of the interface.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use wire::{Name, Rtype};
@@ -39,9 +38,8 @@ static NOTIFIER: LazyLock<Option<Notifier>> = LazyLock::new(|| {
     let config = config::Network::parse(text, "fuzz", &NoFiles).ok()?.value.for_node("n").ok()?;
     let zone = resolve(&config).ok()?.pop()?;
     let (notifier, _) = Notifier::new();
-    let (origins, upstreams) = (zone.origins.clone(), zone.upstreams.clone());
-    let target = Target { zone: 0, origins, upstreams, mailbox: Arc::<Mailbox>::default() };
-    notifier.set_table(HashMap::from([(zone.apex, Arc::new(target))]));
+    let target = Target { zone: 0, settings: zone, mailbox: Arc::<Mailbox>::default() };
+    notifier.set_table(std::iter::once(Arc::new(target)));
     Some(notifier)
 });
 

@@ -145,7 +145,7 @@ mod tests {
         lanes.queue(address(1), 2, true);
         lanes.forget(address(1), 1);
         lanes.forget(address(1), 2);
-        assert_eq!(lanes.start(), []);
+        assert_eq!(lanes.start(), [0; 0]);
     }
 
     #[test]

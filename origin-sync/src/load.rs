@@ -34,7 +34,7 @@ pub(crate) fn load_all(entries: Vec<Entry>, now: Duration) -> Vec<(Entry, Option
 }
 
 fn load(entry: &mut Entry, now: Duration) -> Option<Event> {
-    let zone = entry.settings.config.name.clone();
+    let zone = entry.settings.name.clone();
     let mut note = |note: String| tracing::warn!(%zone, "{note}");
     match entry.store.load(&mut note) {
         Ok(Some(loaded)) => {

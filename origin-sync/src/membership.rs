@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::task::{block_in_place, spawn_blocking};
-use wire::Name;
+use wire::NameBox;
 use zones::ZoneSlot;
 
 use crate::entry::Entry;
@@ -16,9 +16,9 @@ use crate::settings::ZoneSettings;
 impl Service {
     /// Works by a new configuration.
     pub(crate) async fn apply(&mut self, settings: Vec<Arc<ZoneSettings>>) -> Applied {
-        let mut wanted: HashMap<Name, Arc<ZoneSettings>> = HashMap::new();
+        let mut wanted: HashMap<NameBox, Arc<ZoneSettings>> = HashMap::new();
         for zone in settings {
-            wanted.insert(zone.apex, zone);
+            wanted.insert(zone.apex.clone(), zone);
         }
         let mut applied = Applied::default();
         let gone: Vec<u64> =
@@ -59,16 +59,16 @@ impl Service {
 
     /// Adds zones: reads them from disk, publishes them, and makes their first attempts due.
     pub(crate) fn add(&mut self, settings: Vec<Arc<ZoneSettings>>) {
-        let slots: Vec<_> = settings.iter().map(|zone| Arc::new(ZoneSlot::new(zone.apex))).collect();
-        self.swap_table(&settings.iter().map(|zone| zone.apex).collect(), &slots);
-        let entries = settings.into_iter().zip(slots).map(|(zone, slot)| {
+        let slots: Vec<_> = settings.iter().map(|zone| Arc::new(ZoneSlot::new(zone.apex.to_name()))).collect();
+        self.swap_table(&settings.iter().map(|zone| zone.apex.clone()).collect(), &slots);
+        let entries = settings.into_iter().zip(slots).zip(self.next_id..).map(|((zone, slot), id)| {
             let store = Arc::new(self.parts.store.zone(zone.apex.as_ref()));
-            Entry::new(zone, slot, store)
+            Entry::new(id, zone, slot, store)
         });
         for (entry, event) in load_all(entries.collect(), self.now()) {
-            let id = self.next_id;
-            self.next_id += 1;
-            self.names.insert(entry.settings.apex, id);
+            let id = entry.target.zone;
+            self.next_id = self.next_id.max(id + 1);
+            self.names.insert(entry.settings.apex.clone(), id);
             self.entries.insert(id, entry);
             self.event(id, event.unwrap_or(Event::Clock));
         }
@@ -76,9 +76,9 @@ impl Service {
     }
 
     /// Takes zones out of the published table and puts slots in, in one swap.
-    fn swap_table(&self, out: &HashSet<Name>, slots: &[Arc<ZoneSlot>]) {
+    fn swap_table(&self, out: &HashSet<NameBox>, slots: &[Arc<ZoneSlot>]) {
         let old = self.parts.zones.load();
-        let others = old.slots().iter().filter(|slot| !out.contains(&slot.apex().to_owned()));
+        let others = old.slots().iter().filter(|slot| !out.contains(slot.apex().as_bytes()));
         self.parts.zones.replace(others.chain(slots).cloned().collect());
     }
 
@@ -88,10 +88,10 @@ impl Service {
             let Some(entry) = self.entries.remove(&id) else {
                 continue;
             };
-            tracing::info!(zone = %entry.settings.config.name, "no longer configured; its files are removed");
+            tracing::info!(zone = %entry.settings.name, "no longer configured; its files are removed");
             self.names.remove(&entry.settings.apex);
-            names.insert(entry.settings.apex);
-            self.parts.board.zones().remove(&entry.settings.config.name);
+            names.insert(entry.settings.apex.clone());
+            self.parts.board.zones().remove(&*entry.settings.name);
             match (entry.running, entry.attempt) {
                 (Some(running), _) => running.abort(),
                 (None, Some((_, address))) => self.lanes.forget(address, id),
@@ -106,7 +106,6 @@ impl Service {
     }
 
     fn publish_targets(&self) {
-        let target = |(&id, entry): (&u64, &Entry)| (entry.settings.apex, Arc::new(entry.target(id)));
-        self.parts.notifier.set_table(self.entries.iter().map(target).collect());
+        self.parts.notifier.set_table(self.entries.values().map(|entry| Arc::clone(&entry.target)));
     }
 }

@@ -6,7 +6,9 @@
 //!          └─▶ queue of zone ids, unless the mailbox was full already: any number of NOTIFYs is one wake
 //! ```
 
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +22,7 @@ use tokio::sync::mpsc;
 use wire::{Class, Flags, Header, Message, Name, Opcode, Query, Rcode, Rejected, Rtype, Section, Writer, rdata};
 
 use crate::machine::Notice;
-use crate::settings::{OriginSettings, Upstream};
+use crate::settings::{OriginSettings, ZoneSettings};
 
 /// Zones whose wake may wait for the scheduler; beyond, it looks through all mailboxes.
 pub(crate) const WAKE_QUEUE_MAX: usize = 4096;
@@ -57,10 +59,33 @@ pub struct NotifyCounters {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) zone: u64,
-    pub(crate) origins: Vec<Arc<OriginSettings>>,
-    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) settings: Arc<ZoneSettings>,
     pub(crate) mailbox: Arc<Mailbox>,
 }
+
+/// A target in the table, found by its zone's name in wire format and lower case.
+#[derive(Debug)]
+struct ByName(Arc<Target>);
+
+impl Borrow<[u8]> for ByName {
+    fn borrow(&self) -> &[u8] {
+        self.0.settings.apex.as_bytes()
+    }
+}
+
+impl Hash for ByName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrow::<[u8]>::borrow(self).hash(state);
+    }
+}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.settings.apex == other.0.settings.apex
+    }
+}
+
+impl Eq for ByName {}
 
 /// The notice that waits for a zone, in one word.
 ///
@@ -102,7 +127,7 @@ fn unpack(word: u64) -> Option<Notice> {
 /// The NOTIFY side of origin-sync, shared by all lane threads.
 #[derive(Debug)]
 pub struct Notifier {
-    table: ArcSwap<HashMap<Name, Arc<Target>>>,
+    table: ArcSwap<HashSet<ByName>>,
     wake: mpsc::Sender<u64>,
     overflow: AtomicBool,
     counters: NotifyCounters,
@@ -124,8 +149,8 @@ impl Notifier {
         (Notifier { table: ArcSwap::default(), wake, overflow: AtomicBool::new(false), counters }, woken)
     }
 
-    pub(crate) fn set_table(&self, table: HashMap<Name, Arc<Target>>) {
-        self.table.store(Arc::new(table));
+    pub(crate) fn set_table(&self, targets: impl Iterator<Item = Arc<Target>>) {
+        self.table.store(Arc::new(targets.map(ByName).collect()));
     }
 
     /// Whether wakes were lost since the last call, so that all mailboxes must be looked through.
@@ -154,7 +179,8 @@ impl Notifier {
             return answer_plain(query.header, Some(&query), Rcode::FORMERR, out);
         };
         let table = self.table.load();
-        let Some(target) = table.get(&question.name.to_owned()) else {
+        let name = question.name.to_owned().to_ascii_lowercase();
+        let Some(ByName(target)) = table.get(name.as_bytes()) else {
             count(&self.counters.not_ours);
             return answer_plain(query.header, Some(&query), Rcode::NOTAUTH, out);
         };
@@ -199,7 +225,7 @@ fn authorise(target: &Target, query: &Query<'_>, peer: IpAddr) -> Result<Option<
         None => None,
         Some(_) => Some(verify(target, query)?),
     };
-    let allowed = target.origins.iter().any(|origin| {
+    let allowed = target.settings.origins.iter().any(|origin| {
         let listed = origin.config.notify_from.iter().any(|prefix| prefix.contains(peer));
         let proven = match (&signed, &origin.key) {
             (Some(signed), Some(key)) => {
@@ -228,7 +254,7 @@ impl KeyStore for Keys<'_> {
 fn verify(target: &Target, query: &Query<'_>) -> Result<Box<Signed>, Denied> {
     let now = Time48::from_u64(unix_now_s());
     let mut request = DomainMessage::from_octets(query.message.to_vec()).map_err(|_| Denied::Plain(Rcode::FORMERR))?;
-    match ServerTransaction::request(&Keys(&target.origins), &mut request, now) {
+    match ServerTransaction::request(&Keys(&target.settings.origins), &mut request, now) {
         Ok(Some(transaction)) => Ok(Box::new(Signed { request, transaction, now })),
         Ok(None) => Err(Denied::Plain(Rcode::FORMERR)),
         Err(error) => Err(match error.error().to_int() {
@@ -244,7 +270,7 @@ const BADSIG: u16 = 16;
 
 fn notice(target: &Target, query: &Query<'_>, peer: IpAddr) -> Notice {
     let peer = peer.to_canonical();
-    let upstream = target.upstreams.iter().position(|upstream| upstream.address.ip().to_canonical() == peer);
+    let upstream = target.settings.upstreams.iter().position(|upstream| upstream.address.ip().to_canonical() == peer);
     Notice { serial: hint(query), upstream }
 }
 

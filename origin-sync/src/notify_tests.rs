@@ -38,9 +38,8 @@ fn bench(more: &str) -> Bench {
     let zone = resolve(&config).unwrap().remove(0);
     let (notifier, woken) = Notifier::new();
     let mailbox = Arc::<Mailbox>::default();
-    let (origins, upstreams) = (zone.origins.clone(), zone.upstreams.clone());
-    let target = Target { zone: 5, origins, upstreams, mailbox: Arc::clone(&mailbox) };
-    notifier.set_table(HashMap::from([(zone.apex, Arc::new(target))]));
+    let target = Target { zone: 5, settings: zone, mailbox: Arc::clone(&mailbox) };
+    notifier.set_table(std::iter::once(Arc::new(target)));
     Bench { notifier, woken, mailbox }
 }
 

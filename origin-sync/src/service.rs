@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep_until;
-use wire::Name;
+use wire::{Name, NameBox};
 use zones::Zones;
 
 use crate::attempt::{Outcome, Report};
@@ -69,7 +69,7 @@ pub struct Applied {
 pub(crate) struct Service {
     pub(crate) parts: Parts,
     pub(crate) entries: HashMap<u64, Entry>,
-    pub(crate) names: HashMap<Name, u64>,
+    pub(crate) names: HashMap<NameBox, u64>,
     pub(crate) next_id: u64,
     pub(crate) lanes: Lanes,
     timers: BinaryHeap<Reverse<(Duration, u64)>>,
@@ -184,8 +184,8 @@ impl Service {
             let Some(entry) = self.entries.get(&zone) else {
                 continue;
             };
-            if let Some(notice) = entry.mailbox.take().filter(|&notice| entry.machine.heeds(notice)) {
-                tracing::debug!(zone = %entry.settings.config.name, serial = notice.serial, "NOTIFY");
+            if let Some(notice) = entry.target.mailbox.take().filter(|&notice| entry.machine.heeds(notice)) {
+                tracing::debug!(zone = %entry.settings.name, serial = notice.serial, "NOTIFY");
                 self.event(zone, Event::Notify(notice));
             }
         }
@@ -203,9 +203,9 @@ impl Service {
         let Actions { attempt, publish } = entry.machine.handle(event, &Context { now, random, avoid: &avoid });
         if let Some(publish) = publish {
             match publish {
-                Publish::Serving => tracing::debug!(zone = %entry.settings.config.name, "serving"),
+                Publish::Serving => tracing::debug!(zone = %entry.settings.name, "serving"),
                 Publish::Expired => {
-                    tracing::warn!(zone = %entry.settings.config.name, "expired: no origin was reached in time")
+                    tracing::warn!(zone = %entry.settings.name, "expired: no origin was reached in time")
                 }
             }
             entry.publish(publish);
@@ -223,10 +223,10 @@ impl Service {
         entry.timer = due;
         entry.refresh_record();
         let mut records = self.parts.board.zones();
-        match records.get_mut(&entry.settings.config.name) {
+        match records.get_mut(&*entry.settings.name) {
             Some(record) => record.clone_from(&entry.record),
             None => {
-                records.insert(entry.settings.config.name.clone(), entry.record.clone());
+                records.insert(entry.settings.name.to_string(), entry.record.clone());
             }
         }
         drop(records);
@@ -249,7 +249,7 @@ impl Service {
             let (Some(job), Some((attempt, address))) = (entry.job(), entry.attempt) else {
                 continue;
             };
-            tracing::debug!(zone = %entry.settings.config.name, %address, want = ?attempt.want, "attempt");
+            tracing::debug!(zone = %entry.settings.name, %address, want = ?attempt.want, "attempt");
             let reports = self.reports.0.clone();
             let work = tokio::spawn(job.run());
             entry.running = Some(work.abort_handle());
@@ -270,7 +270,7 @@ impl Service {
         let Some(entry) = self.entries.get_mut(&zone) else {
             return;
         };
-        log(&entry.settings.config.name, address, &report, entry.last_error_at(address));
+        log(&entry.settings.name, address, &report, entry.last_error_at(address));
         let event = entry.ended(&report, address, now);
         let (store, copy) = (Arc::clone(&entry.store), entry.zone.clone());
         match &mut report.outcome {
@@ -315,7 +315,7 @@ impl Service {
     }
 
     fn retransfer(&mut self, zone: &Name) -> bool {
-        let Some(&id) = self.names.get(zone) else {
+        let Some(&id) = self.names.get(&NameBox::from(zone)) else {
             return false;
         };
         self.event(id, Event::Retransfer);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::Name;
+use wire::{Name, NameBox};
 
 use crate::error::Error;
 use crate::machine;
@@ -46,22 +46,27 @@ impl Upstream {
     }
 }
 
-/// One zone. Two are equal when the configuration says the same of both.
+/// One zone. Two are equal when the configuration says the same of both. Of all but its name the members of a catalog
+/// share what they have: there may be very many.
 #[derive(Clone, Debug)]
 pub(crate) struct ZoneSettings {
     /// The zone's apex, in lower case.
-    pub apex: Name,
-    /// As configured.
-    pub config: config::Zone,
+    pub apex: NameBox,
+    /// The same as text, as status and logs have it.
+    pub name: Box<str>,
+    /// As configured. The name in it is empty for members of catalogs.
+    pub config: Arc<config::Zone>,
     /// Its origins in the configured order.
-    pub origins: Vec<Arc<OriginSettings>>,
+    pub origins: Arc<[Arc<OriginSettings>]>,
     /// Every address of every origin.
-    pub upstreams: Vec<Upstream>,
+    pub upstreams: Arc<[Upstream]>,
 }
 
 impl PartialEq for ZoneSettings {
     fn eq(&self, other: &Self) -> bool {
-        self.config == other.config && self.origins == other.origins
+        let same_config = Arc::ptr_eq(&self.config, &other.config) || self.config == other.config;
+        let same_origins = Arc::ptr_eq(&self.origins, &other.origins) || self.origins == other.origins;
+        self.apex == other.apex && same_config && same_origins
     }
 }
 
@@ -134,10 +139,16 @@ fn resolve_zone(zone: &config::Zone, origins: &HashMap<&str, Arc<OriginSettings>
         .collect();
     let found = found?;
     let address = |origin: &Arc<OriginSettings>, &address| Upstream { origin: Arc::clone(origin), address };
-    let upstreams: Vec<_> =
+    let upstreams: Arc<[_]> =
         found.iter().flat_map(|origin| origin.config.addresses.iter().map(move |a| address(origin, a))).collect();
     if upstreams.is_empty() {
         return Err(wrong("it has no origin".into()));
     }
-    Ok(ZoneSettings { apex: apex.to_ascii_lowercase(), config: zone.clone(), origins: found, upstreams })
+    Ok(ZoneSettings {
+        apex: NameBox::from(&apex),
+        name: zone.name.as_str().into(),
+        config: Arc::new(zone.clone()),
+        origins: found.into(),
+        upstreams,
+    })
 }

@@ -14,9 +14,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wire::{Name, NameRef};
+use wire::{NameBox, NameRef};
 use zones::{Difference, Zone};
 
 use crate::disk::{self, MetaRecord};
@@ -35,7 +35,7 @@ const WRITE_BUFFER_BYTES: usize = 1 << 20;
 /// The folder of all zones.
 #[derive(Debug)]
 pub(crate) struct Store {
-    root: PathBuf,
+    root: Arc<Path>,
 }
 
 impl Store {
@@ -49,13 +49,12 @@ impl Store {
         let probe = root.join(".writable");
         File::create(&probe).map_err(disk::error("write to the folder", &root))?;
         fs::remove_file(&probe).map_err(disk::error("write to the folder", &root))?;
-        Ok(Store { root })
+        Ok(Store { root: root.into() })
     }
 
     /// The place of one zone, of which nothing has been read yet.
     pub(crate) fn zone(&self, apex: NameRef<'_>) -> ZoneStore {
-        let dir = self.root.join(disk::folder_name(apex));
-        ZoneStore { dir, apex: apex.to_owned(), state: Mutex::default() }
+        ZoneStore { root: Arc::clone(&self.root), apex: NameBox::new(apex), state: Mutex::default() }
     }
 
     /// Folders of zones other than those given.
@@ -84,8 +83,8 @@ pub(crate) struct Loaded {
 /// The files of one zone. Its methods block; call them where blocking is allowed.
 #[derive(Debug)]
 pub(crate) struct ZoneStore {
-    dir: PathBuf,
-    apex: Name,
+    root: Arc<Path>,
+    apex: NameBox,
     state: Mutex<State>,
 }
 
@@ -115,7 +114,7 @@ impl ZoneStore {
     /// [`Error::Disk`] when the system does not let us.
     pub(crate) fn load(&self, note: &mut dyn FnMut(String)) -> Result<Option<Loaded>, Error> {
         let mut state = self.lock();
-        let files = disk::list(&self.dir)?;
+        let files = disk::list(&self.dir())?;
         disk::remove(&files, |name| name.ends_with(disk::TEMPORARY))?;
         let path = self.snapshot_path();
         let Some(bytes) = disk::read(&path)? else {
@@ -259,7 +258,7 @@ impl ZoneStore {
             let _ = file.set_len(length);
             return Err(disk::error("append to", &path)(source));
         }
-        if length == 0 { disk::sync_folder(&self.dir) } else { Ok(()) }
+        if length == 0 { disk::sync_folder(&self.dir()) } else { Ok(()) }
     }
 
     /// Writes the snapshot that a compaction needs: the zone as it was when [`ZoneStore::append`] asked for it.
@@ -287,7 +286,7 @@ impl ZoneStore {
             state.generation += 1;
             state.generation
         };
-        fs::create_dir_all(&self.dir).map_err(disk::error("create the folder", &self.dir))?;
+        fs::create_dir_all(&self.dir()).map_err(disk::error("create the folder", &self.dir()))?;
         let (temporary, bytes) = self.write_snapshot(zone, generation, refreshed_unix_s)?;
         self.put_in_place(&temporary, generation, bytes)?;
         let mut state = self.lock();
@@ -296,7 +295,7 @@ impl ZoneStore {
     }
 
     fn write_snapshot(&self, zone: &Zone, generation: u64, refreshed_unix_s: u64) -> Result<(PathBuf, u64), Error> {
-        let path = self.dir.join(format!("snapshot.{generation}{}", disk::TEMPORARY));
+        let path = self.dir().join(format!("snapshot.{generation}{}", disk::TEMPORARY));
         let write = || -> io::Result<u64> {
             let mut file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, File::create(&path)?);
             file.write_all(&disk::SnapshotHeader { generation, refreshed_unix_s }.to_bytes())?;
@@ -323,9 +322,9 @@ impl ZoneStore {
         }
         let path = self.snapshot_path();
         fs::rename(temporary, &path).map_err(disk::error("put in place", &path))?;
-        disk::sync_folder(&self.dir)?;
+        disk::sync_folder(&self.dir())?;
         state.snapshot = Some((generation, bytes));
-        disk::remove_journals(&disk::list(&self.dir)?, |journal| journal < generation)
+        disk::remove_journals(&disk::list(&self.dir())?, |journal| journal < generation)
     }
 
     /// Notes that an origin has confirmed the serial. It may be lost in a crash: then the zone expires earlier.
@@ -338,7 +337,7 @@ impl ZoneStore {
             return Ok(());
         }
         let path = self.meta_path();
-        let temporary = self.dir.join(format!("meta{}", disk::TEMPORARY));
+        let temporary = self.dir().join(format!("meta{}", disk::TEMPORARY));
         fs::write(&temporary, MetaRecord { serial, refreshed_unix_s }.to_text())
             .map_err(disk::error("write", &temporary))?;
         fs::rename(&temporary, &path).map_err(disk::error("put in place", &path))
@@ -356,8 +355,8 @@ impl ZoneStore {
     /// [`Error::Disk`].
     pub(crate) fn remove(&self) -> Result<(), Error> {
         self.lock().closed = true;
-        match fs::remove_dir_all(&self.dir) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(disk::error("remove", &self.dir)(source)),
+        match fs::remove_dir_all(&self.dir()) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(disk::error("remove", &self.dir())(source)),
             _ => Ok(()),
         }
     }
@@ -366,16 +365,21 @@ impl ZoneStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Made when it is needed: a path kept for each of very many zones would be memory for nothing.
+    fn dir(&self) -> PathBuf {
+        self.root.join(disk::folder_name(self.apex.as_ref()))
+    }
+
     fn snapshot_path(&self) -> PathBuf {
-        self.dir.join("snapshot")
+        self.dir().join("snapshot")
     }
 
     fn journal_path(&self, generation: u64) -> PathBuf {
-        self.dir.join(format!("{}{generation}", disk::JOURNAL))
+        self.dir().join(format!("{}{generation}", disk::JOURNAL))
     }
 
     fn meta_path(&self) -> PathBuf {
-        self.dir.join("meta")
+        self.dir().join("meta")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wire::Rtype;
+use wire::{Name, Rtype};
 use zones::{Limits, ZoneBuilder};
 
 use super::*;

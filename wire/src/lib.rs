@@ -10,6 +10,7 @@ pub mod edns;
 mod header;
 mod message;
 mod name;
+mod name_box;
 mod query;
 pub mod rdata;
 mod writer;
@@ -19,6 +20,7 @@ pub use edns::Edns;
 pub use header::{Flags, HEADER_BYTES, Header};
 pub use message::{Message, Questions, Record, Records, Section};
 pub use name::{LABEL_BYTES_MAX, Labels, NAME_BYTES_MAX, Name, NameRef, compare_labels};
+pub use name_box::NameBox;
 pub use query::{Query, Question, Rejected};
 pub use writer::{Full, Mark, OptionWriter, Writer};
 

@@ -46,6 +46,11 @@ impl<'a> NameRef<'a> {
         }
     }
 
+    /// What was well-formed when it was copied from a name.
+    pub(crate) fn of_well_formed(bytes: &'a [u8]) -> NameRef<'a> {
+        NameRef(bytes)
+    }
+
     /// The wire format, root octet included: 1 to 255 octets.
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use wire::{Name, NameRef, Rtype};
+use wire::{Name, NameBox, NameRef, Rtype};
 
 use crate::Zone;
 
@@ -36,7 +36,7 @@ pub enum ZoneState {
 /// One zone that is ours, whatever its state.
 #[derive(Debug)]
 pub struct ZoneSlot {
-    apex: Name,
+    apex: NameBox,
     state: ArcSwap<ZoneState>,
 }
 
@@ -44,7 +44,7 @@ impl ZoneSlot {
     /// A slot for a zone, pending.
     #[must_use]
     pub fn new(apex: Name) -> ZoneSlot {
-        ZoneSlot { apex: apex.to_ascii_lowercase(), state: ArcSwap::from_pointee(ZoneState::Pending) }
+        ZoneSlot { apex: NameBox::from(&apex), state: ArcSwap::from_pointee(ZoneState::Pending) }
     }
 
     /// The zone's name, in lower case.
