@@ -27,13 +27,23 @@ const STRAY_DATAGRAMS_MAX: usize = 64;
 const READ_BUFFER_BYTES: usize = 128 * 1024;
 
 /// How a request went over the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// A datagram.
     Udp,
     /// A connection.
     Tcp,
+}
+
+impl Transport {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        }
+    }
 }
 
 /// Time limits of a transfer.

@@ -48,7 +48,10 @@ pub use client::Transport;
 pub use error::{Advice, Error, Side, TsigFault};
 pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
 pub use service::Applied;
-pub use status::{AttemptResult, Counts, OriginStatus, TransferStatus, ZoneCondition, ZoneStatus};
+pub use status::{
+    AttemptResult, Counts, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits, Severity, TransferStatus,
+    ZoneCondition, ZoneMode, ZoneStatus, ZoneTotals, duration_words, problems,
+};
 pub use validate::DnssecFault;
 
 use service::{COMMANDS_MAX, Command, Parts, Service};

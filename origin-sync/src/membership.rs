@@ -61,11 +61,12 @@ impl Service {
     pub(crate) fn add(&mut self, settings: Vec<Arc<ZoneSettings>>) {
         let slots: Vec<_> = settings.iter().map(|zone| Arc::new(ZoneSlot::new(zone.apex.to_name()))).collect();
         self.swap_table(&settings.iter().map(|zone| zone.apex.clone()).collect(), &slots);
+        let now = self.now();
         let entries = settings.into_iter().zip(slots).zip(self.next_id..).map(|((zone, slot), id)| {
             let store = Arc::new(self.parts.store.zone(zone.apex.as_ref()));
-            Entry::new(id, zone, slot, store)
+            Entry::new(id, zone, slot, store, now)
         });
-        for (entry, event) in load_all(entries.collect(), self.now()) {
+        for (entry, event) in load_all(entries.collect(), now) {
             let id = entry.target.zone;
             self.next_id = self.next_id.max(id + 1);
             self.names.insert(entry.settings.apex.clone(), id);

@@ -180,12 +180,14 @@ impl Service {
     }
 
     fn take_notices(&mut self, woken: &mut Vec<u64>) {
+        let now = self.now();
         for zone in woken.drain(..) {
-            let Some(entry) = self.entries.get(&zone) else {
+            let Some(entry) = self.entries.get_mut(&zone) else {
                 continue;
             };
             if let Some(notice) = entry.target.mailbox.take().filter(|&notice| entry.machine.heeds(notice)) {
                 tracing::debug!(zone = %entry.settings.name, serial = notice.serial, "NOTIFY");
+                entry.heard(notice, now);
                 self.event(zone, Event::Notify(notice));
             }
         }
@@ -221,15 +223,8 @@ impl Service {
             self.timers.push(Reverse((due, zone)));
         }
         entry.timer = due;
-        entry.refresh_record();
-        let mut records = self.parts.board.zones();
-        match records.get_mut(&*entry.settings.name) {
-            Some(record) => record.clone_from(&entry.record),
-            None => {
-                records.insert(entry.settings.name.to_string(), entry.record.clone());
-            }
-        }
-        drop(records);
+        entry.refresh_record(now);
+        self.parts.board.put(&entry.settings.name, &entry.record);
         self.tidy_timers();
     }
 
@@ -270,7 +265,7 @@ impl Service {
         let Some(entry) = self.entries.get_mut(&zone) else {
             return;
         };
-        log(&entry.settings.name, address, &report, entry.last_error_at(address));
+        log(&entry.settings.name, address, &report, entry.record.last_error_at(address));
         let event = entry.ended(&report, address, now);
         let (store, copy) = (Arc::clone(&entry.store), entry.zone.clone());
         match &mut report.outcome {
@@ -306,6 +301,8 @@ impl Service {
                 } else {
                     counts.ixfr_total += 1
                 }
+                let question = if *whole { "axfr" } else { "ixfr" };
+                *counts.transfers_total.entry((question, report.transport)).or_default() += 1;
                 counts.transfer_bytes_total += report.fetched.map_or(0, |fetched| fetched.bytes);
                 counts.transfer_records_total += report.fetched.map_or(0, |fetched| fetched.records);
             }

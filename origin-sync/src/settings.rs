@@ -39,6 +39,11 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
+    /// The origin's name in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.origin.config.name
+    }
+
     /// The address that requests leave from, when one is configured.
     pub(crate) fn source(&self) -> Option<SocketAddr> {
         let source = if self.address.is_ipv4() { self.origin.config.source_v4 } else { self.origin.config.source_v6 };

@@ -61,6 +61,12 @@ impl Clamps {
         clamp(soa.expire_s, self.expire)
     }
 
+    /// Refresh, retry and expire in seconds, clamped.
+    pub(crate) fn clamped_s(&self, soa: &SoaTimers) -> [u64; 3] {
+        [clamp(soa.refresh_s, self.refresh), clamp(soa.retry_s, self.retry), self.expire(soa)]
+            .map(|time| time.as_secs())
+    }
+
     fn earlier(&self, wait: Duration, random: u64) -> Duration {
         let percent = u64::from(self.jitter_percent.min(100));
         let span = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) / 100 * percent;

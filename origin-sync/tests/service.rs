@@ -158,7 +158,8 @@ fn another_origin_when_the_first_fails() {
     wait_for("both in the status", || {
         let status = edge.status(ZONE);
         let [dead, good] = &status.origins[..] else { panic!("two origins") };
-        let told = dead.last_error_kind == Some("connect") && good.serial == Some(5) && good.last_error.is_none();
+        let told =
+            dead.last_error_kind.as_deref() == Some("connect") && good.serial == Some(5) && good.last_error.is_none();
         (told && status.last_error.is_none()).then_some(())
     });
     edge.stop();

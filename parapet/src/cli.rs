@@ -71,7 +71,7 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Ask a running node how it is.
     Status(ShowArguments),
-    /// Ask a running node for its zones: serial, age, last attempt and last error for each origin.
+    /// Ask a running node for its zones, those with problems first; with a zone's name, for everything about it.
     Zones(ZonesArguments),
 }
 
@@ -215,6 +215,10 @@ pub(crate) struct ZonesArguments {
     /// Only these zones.
     #[arg(value_name = "ZONE", value_parser = parse_zone)]
     pub(crate) zones: Vec<String>,
+
+    /// Only zones that have a problem.
+    #[arg(long)]
+    pub(crate) problems: bool,
 
     #[command(flatten)]
     pub(crate) show: ShowArguments,

@@ -15,6 +15,7 @@ mod show;
 mod source;
 mod state_folder;
 mod watch;
+mod zones_summary;
 
 use std::process::ExitCode;
 

@@ -7,10 +7,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use config::Config;
 
-use crate::control::protocol::{Answer, ConfigStatus, Request, Role, Status, Zone, ZoneCounts};
+use crate::control::protocol::{Answer, ConfigStatus, Request, Role, Status};
 use crate::control::server::Answers;
 use crate::reload::unix_s;
-use crate::services::ServicesView;
+use crate::services::{ServicesView, zone_status};
+use crate::zones_summary::count;
 
 /// Reads what is published; holds nothing back and decides nothing.
 #[derive(Debug)]
@@ -76,6 +77,8 @@ impl NodeView {
     }
 
     fn status(&self) -> Status {
+        let zones = self.services.zones();
+        let zone_status::Seen { summary, problems } = zone_status::look(&zones);
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: self.config.network.clone(),
@@ -89,24 +92,12 @@ impl NodeView {
             metrics: self.metrics,
             state_dir: self.config.node.state_dir.clone(),
             config: (*self.reload()).clone(),
-            zones: count(&self.services.zones()),
+            zones: count(&zones),
+            zones_summary: summary,
+            zone_problems: problems,
             queries: self.services.queries(),
         }
     }
-}
-
-/// Zones by their state.
-pub(crate) fn count(zones: &[Zone]) -> ZoneCounts {
-    let mut counts = ZoneCounts::default();
-    for zone in zones {
-        match zone.state.as_str() {
-            "serving" => counts.serving += 1,
-            "expired" => counts.expired += 1,
-            "stale" => counts.stale += 1,
-            _ => counts.pending += 1,
-        }
-    }
-    counts
 }
 
 impl Answers for NodeView {

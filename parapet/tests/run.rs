@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
-use support::{Daemon, failure, http_get, network, parapet, rcode};
+use support::{Daemon, failure, http_get, http_get_as, network, parapet, rcode};
 
 /// Response codes.
 const SERVFAIL: u8 = 2;
@@ -257,10 +257,12 @@ fn metrics_are_served_over_http() {
         "parapet_responses_total{rcode=\"REFUSED\"} 1",
         "parapet_zones{state=\"pending\"} 1",
         "parapet_config_good 1",
-        "# EOF",
+        "# TYPE parapet_queries_total counter",
     ] {
         assert!(body.lines().any(|found| found == line), "{line} in\n{body}");
     }
+    let (_, body) = http_get_as(metrics, "/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    assert!(body.contains("# TYPE parapet_queries counter\n") && body.ends_with("# EOF\n"), "{body}");
     assert_eq!(http_get(metrics, "/health"), ("HTTP/1.1 200 OK".to_owned(), "up\n".to_owned()));
 }
 

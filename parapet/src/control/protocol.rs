@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use origin_sync::ZoneStatus;
 use serde::{Deserialize, Serialize};
 
 /// What can be asked.
@@ -22,7 +23,7 @@ pub(crate) enum Answer {
     /// To [`Request::Status`].
     Status(Box<Status>),
     /// To [`Request::Zones`].
-    Zones(Vec<Zone>),
+    Zones(Vec<ZoneStatus>),
     /// The request could not be answered.
     Error(String),
 }
@@ -45,6 +46,9 @@ pub(crate) struct Status {
     pub(crate) state_dir: PathBuf,
     pub(crate) config: ConfigStatus,
     pub(crate) zones: ZoneCounts,
+    /// How the zones are, in one line; and what is wrong with the worst of them.
+    pub(crate) zones_summary: String,
+    pub(crate) zone_problems: Vec<String>,
     pub(crate) queries: QueryCounts,
 }
 
@@ -88,67 +92,4 @@ pub(crate) struct QueryCounts {
     pub(crate) dropped: u64,
     pub(crate) truncated: u64,
     pub(crate) tcp_connections_open: u64,
-}
-
-/// How a zone is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Zone {
-    pub(crate) zone: String,
-    /// `pending` (no copy yet), `serving`, `expired` (answered with SERVFAIL) or `stale` (expired, and served still).
-    pub(crate) state: String,
-    pub(crate) serial: Option<u32>,
-    pub(crate) records: u64,
-    /// Memory of the copy.
-    pub(crate) heap_bytes: u64,
-    /// Since an origin last confirmed or gave this copy.
-    pub(crate) age_s: Option<f64>,
-    pub(crate) expires_in_s: Option<f64>,
-    /// None while an attempt runs or waits for its turn.
-    pub(crate) next_attempt_in_s: Option<f64>,
-    pub(crate) attempting: bool,
-    /// Rounds in a row in which every origin failed.
-    pub(crate) failures: u32,
-    pub(crate) last_attempt_age_s: Option<f64>,
-    pub(crate) last_error: Option<String>,
-    /// On the disk.
-    pub(crate) snapshot_bytes: u64,
-    pub(crate) journal_bytes: u64,
-    /// One of the origins' addresses each, in the order in which they are tried.
-    pub(crate) origins: Vec<ZoneOrigin>,
-}
-
-/// How a zone is at one address of its origins.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ZoneOrigin {
-    pub(crate) origin: String,
-    pub(crate) address: String,
-    /// The TSIG key that signs requests to it.
-    pub(crate) key: Option<String>,
-    /// The serial that it last told.
-    pub(crate) serial: Option<u32>,
-    pub(crate) last_attempt_age_s: Option<f64>,
-    /// `up_to_date`, `updated` or `failed`.
-    pub(crate) last_result: Option<String>,
-    /// Why the last attempt failed; none if it didn't.
-    pub(crate) last_error: Option<String>,
-    /// The same as a fixed word.
-    pub(crate) last_error_kind: Option<String>,
-    pub(crate) last_transfer: Option<Transfer>,
-    /// Why differences were last given up for a whole transfer.
-    pub(crate) last_fallback: Option<String>,
-}
-
-/// A transfer that succeeded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Transfer {
-    /// `AXFR` or `IXFR`.
-    pub(crate) question: String,
-    /// `tcp` or `udp`.
-    pub(crate) transport: String,
-    /// The serial that it led to.
-    pub(crate) serial: u32,
-    pub(crate) bytes: u64,
-    pub(crate) records: u64,
-    /// Disk included.
-    pub(crate) took_ms: f64,
 }

@@ -1,16 +1,18 @@
 //! Prometheus metrics over HTTP: `/metrics`, and `/health` for load balancers and people.
 
+mod classic;
 mod edge;
 mod listener;
 mod node;
 mod transfers;
+mod zones;
 
 use std::net::TcpListener;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
@@ -20,6 +22,8 @@ use crate::node_view::NodeView;
 
 /// What OpenMetrics calls itself.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The content type of the format before it.
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// In front of each metric's name.
 const PREFIX: &str = "parapet";
 
@@ -35,14 +39,20 @@ pub(crate) async fn serve(listener: TcpListener, view: Arc<NodeView>) -> std::io
     registry.register_collector(Box::new(node::NodeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(edge::EdgeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(transfers::TransferCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(zones::ZonesCollector(Arc::clone(&view))));
     let sources = Sources { view, registry: Arc::new(registry) };
     let router = Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(sources);
     axum::serve(BoundedListener::new(tokio::net::TcpListener::from_std(listener)?), router).await
 }
 
-async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
+async fn metrics(State(sources): State<Sources>, headers: HeaderMap) -> impl IntoResponse {
     let mut text = String::new();
+    let openmetrics = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|accept| accept.contains("application/openmetrics-text")));
     match prometheus_client::encoding::text::encode(&mut text, &sources.registry) {
+        Ok(()) if !openmetrics => (StatusCode::OK, [(header::CONTENT_TYPE, CLASSIC)], classic::from_openmetrics(&text)),
         Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text),
         Err(why) => {
             let text = format!("cannot write the metrics: {why}\n");
@@ -51,12 +61,17 @@ async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
     }
 }
 
-/// 200 while clients should be sent here, 503 while they shouldn't.
+/// 200 while clients should be sent here, 503 while they shouldn't; then a line for each zone that has problems.
 async fn health(State(sources): State<Sources>) -> impl IntoResponse {
     let state = sources.view.state();
     let code = match state {
         health::State::Up | health::State::Degraded => StatusCode::OK,
         health::State::Draining | health::State::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, format!("{state}\n"))
+    let mut text = format!("{state}\n");
+    for why in &sources.view.services.zones_seen().problems {
+        text.push_str(why);
+        text.push('\n');
+    }
+    (code, text)
 }

@@ -1,4 +1,4 @@
-//! Metrics of the node: its configuration, its roles and its zones.
+//! Metrics of the node: its configuration and its roles.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use crate::control::protocol::{Zone, ZoneCounts};
-use crate::node_view::{NodeView, count};
+use crate::node_view::NodeView;
 
 #[derive(Debug)]
 pub(super) struct NodeCollector(pub(super) Arc<NodeView>);
@@ -19,10 +18,7 @@ pub(super) struct NodeCollector(pub(super) Arc<NodeView>);
 impl Collector for NodeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         self.encode_node(&mut encoder)?;
-        self.encode_config(&mut encoder)?;
-        let zones = self.0.services.zones();
-        encode_zone_counts(&mut encoder, &zones)?;
-        encode_zones(&mut encoder, &zones)
+        self.encode_config(&mut encoder)
     }
 }
 
@@ -62,42 +58,4 @@ impl NodeCollector {
             MetricType::Gauge,
         )?)
     }
-}
-
-fn encode_zone_counts(encoder: &mut DescriptorEncoder, zones: &[Zone]) -> fmt::Result {
-    let counts = count(zones);
-    let mut family = encoder.encode_descriptor("zones", "Zones by their state", None, MetricType::Gauge)?;
-    let ZoneCounts { serving, pending, expired, stale } = counts;
-    for (state, number) in [("serving", serving), ("pending", pending), ("expired", expired), ("stale", stale)] {
-        let number = i64::try_from(number).unwrap_or(i64::MAX);
-        ConstGauge::new(number).encode(family.encode_family(&[("state", state)])?)?;
-    }
-    Ok(())
-}
-
-/// A gauge of each zone: name, help, unit, and its value where the zone has one.
-type ZoneGauge = (&'static str, &'static str, Option<Unit>, fn(&Zone) -> Option<f64>);
-
-const ZONE_GAUGES: [ZoneGauge; 7] = [
-    ("zone_serial", "Serial of the copy that is served", None, |zone| zone.serial.map(f64::from)),
-    ("zone_records", "Records in the copy", None, |zone| Some(zone.records as f64)),
-    ("zone_memory", "Memory that the copy takes", Some(Unit::Bytes), |zone| Some(zone.heap_bytes as f64)),
-    ("zone_age", "Time since an origin confirmed the copy", Some(Unit::Seconds), |zone| zone.age_s),
-    ("zone_expires_in", "Time until the copy expires", Some(Unit::Seconds), |zone| zone.expires_in_s),
-    ("zone_failures", "Rounds in a row in which every origin failed", None, |zone| Some(f64::from(zone.failures))),
-    ("zone_origins_failing", "Origins' addresses whose last attempt failed", None, |zone| {
-        Some(zone.origins.iter().filter(|origin| origin.last_error.is_some()).count() as f64)
-    }),
-];
-
-fn encode_zones(encoder: &mut DescriptorEncoder, zones: &[Zone]) -> fmt::Result {
-    for (name, about, unit, value) in ZONE_GAUGES {
-        let mut family = encoder.encode_descriptor(name, about, unit.as_ref(), MetricType::Gauge)?;
-        for zone in zones {
-            if let Some(value) = value(zone) {
-                ConstGauge::new(value).encode(family.encode_family(&[("zone", zone.zone.as_str())])?)?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -24,6 +24,12 @@ impl Collector for TransferCollector {
             [("up_to_date", counts.up_to_date_total), ("axfr", counts.axfr_total), ("ixfr", counts.ixfr_total)];
         let about = "Attempts that succeeded: the copy was up to date, or a transfer brought a new one";
         family(&mut encoder, "attempts_succeeded", about, "result", results)?;
+        let about = "Transfers that succeeded, by what was asked for and how it came";
+        let mut by_kind = encoder.encode_descriptor("transfers", about, None, MetricType::Counter)?;
+        for ((kind, transport), number) in &counts.transfers_total {
+            let labels = [("kind", *kind), ("transport", transport.as_str())];
+            ConstCounter::new(*number).encode(by_kind.encode_family(&labels)?)?;
+        }
         let failures = counts.failures_total.iter().map(|(reason, number)| (*reason, *number));
         family(&mut encoder, "attempts_failed", "Attempts that failed, by reason", "reason", failures)?;
         let notify = transfers.notifier.counters();

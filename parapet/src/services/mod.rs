@@ -2,7 +2,7 @@
 //! (NOTIFY) origin-sync is told.
 
 mod settings;
-mod zone_status;
+pub(crate) mod zone_status;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use config::Config;
-use origin_sync::{Notifier, OriginSync};
+use origin_sync::{Notifier, OriginSync, ZoneStatus};
 
-use crate::control::protocol::{QueryCounts, Zone};
+use crate::control::protocol::QueryCounts;
 use crate::failure::Failure;
 
 /// A role that says nothing for so long is down.
@@ -55,6 +55,7 @@ pub(crate) struct ServicesView {
     pub(crate) health: Vec<health::Reader>,
     edge: Option<EdgeStats>,
     sync: Weak<OriginSync>,
+    seen: Arc<ArcSwap<zone_status::Seen>>,
 }
 
 /// Reads the edge's counters.
@@ -69,8 +70,13 @@ impl std::fmt::Debug for EdgeStats {
 
 impl ServicesView {
     /// How each zone is.
-    pub(crate) fn zones(&self) -> Vec<Zone> {
-        self.sync.upgrade().map_or(Vec::new(), |sync| sync.status().into_iter().map(zone_status::zone).collect())
+    pub(crate) fn zones(&self) -> Vec<ZoneStatus> {
+        self.sync.upgrade().map_or(Vec::new(), |sync| sync.status())
+    }
+
+    /// How the zones were a moment ago, in words.
+    pub(crate) fn zones_seen(&self) -> Arc<zone_status::Seen> {
+        self.seen.load_full()
     }
 
     /// What origin-sync counts.
@@ -122,6 +128,7 @@ impl Services {
             .map_err(|why| Failure::Runtime(format!("the system gives no random bytes: {why}")))?;
         let settings = Arc::new(ArcSwap::from_pointee(settings::edge_settings(config, own_cookie_secret)));
         let mut health = Vec::new();
+        let seen = Arc::new(ArcSwap::from_pointee(zone_status::Seen::default()));
         let (mut edge, mut sync) = (None, None);
         if let Some(sockets) = bound.edge {
             let zones = Arc::new(zones::Zones::new());
@@ -138,12 +145,16 @@ impl Services {
                 health: publisher,
             };
             edge = Some(edge::Edge::start(sockets, context).map_err(Failure::runtime)?);
+            let (publisher, reader) = health::channel("zones", zone_status::LIFETIME, Instant::now());
+            health.push(reader);
+            runtime.spawn(zone_status::watch(Arc::downgrade(&started), publisher, Arc::clone(&seen)));
             sync = Some(started);
         }
         let view = ServicesView {
             health,
             edge: edge.as_ref().map(|edge| EdgeStats(edge.stats_reader())),
             sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade),
+            seen,
         };
         Ok(Self { edge, sync, settings, own_cookie_secret, view })
     }

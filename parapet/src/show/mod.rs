@@ -1,7 +1,9 @@
 //! `parapet status` and `parapet zones`: what a running node says of itself, for people or as JSON.
 
+mod style;
 mod table;
 mod text;
+mod zones;
 
 use std::path::PathBuf;
 
@@ -11,6 +13,7 @@ use crate::cli::{ShowArguments, ZonesArguments};
 use crate::control::client::ask;
 use crate::control::protocol::{Answer, Request};
 use crate::failure::Failure;
+use crate::show::style::Style;
 use crate::source::{choose_node, load_network};
 
 /// Where the control socket is unless something else is said: the schema's default of `state_dir`, and its socket.
@@ -34,7 +37,16 @@ pub(crate) fn zones(arguments: &ZonesArguments) -> Result<(), Failure> {
     if !arguments.zones.is_empty() {
         zones.retain(|zone| arguments.zones.contains(&zone.zone));
     }
-    if arguments.show.json { print_json(&zones) } else { print(&text::zones(&zones)) }
+    let style = Style::of_stdout();
+    if arguments.show.json {
+        zones.retain(|zone| !arguments.problems || !zone.problems.is_empty());
+        print_json(&zones)
+    } else if arguments.zones.is_empty() {
+        print(&self::zones::table(&zones, arguments.problems, style))
+    } else {
+        zones.retain(|zone| !arguments.problems || !zone.problems.is_empty());
+        print(&self::zones::details(&zones, style))
+    }
 }
 
 fn control_path(arguments: &ShowArguments) -> Result<PathBuf, Failure> {

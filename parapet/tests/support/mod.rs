@@ -164,9 +164,14 @@ pub(crate) fn rcode(server: SocketAddr, name: &str) -> u8 {
 
 /// The body of an HTTP answer, and its status line.
 pub(crate) fn http_get(server: SocketAddr, path: &str) -> (String, String) {
+    http_get_as(server, path, "*/*")
+}
+
+/// The same, asked for in a form.
+pub(crate) fn http_get_as(server: SocketAddr, path: &str, accept: &str) -> (String, String) {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: parapet\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: parapet\r\nAccept: {accept}\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();

@@ -1,0 +1,52 @@
+//! The board that the service writes and everyone may read. Whoever reads takes the records and makes statuses of them
+//! on its own time: the service never waits for that.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::{Counts, ProblemLimits, ZoneRecord, ZoneStatus, problems};
+use crate::notify::unix_now_s;
+
+/// What is known of every zone, and the counts over all of them.
+#[derive(Debug)]
+pub(crate) struct Board {
+    started: Instant,
+    zones: Mutex<BTreeMap<String, Arc<ZoneRecord>>>,
+    counts: Mutex<Counts>,
+}
+
+impl Board {
+    pub(crate) fn new(started: Instant) -> Board {
+        Board { started, zones: Mutex::default(), counts: Mutex::default() }
+    }
+
+    pub(crate) fn zones(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ZoneRecord>>> {
+        self.zones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts up what is known of a zone now.
+    pub(crate) fn put(&self, zone: &str, record: &Arc<ZoneRecord>) {
+        let mut zones = self.zones();
+        match zones.get_mut(zone) {
+            Some(known) => *known = Arc::clone(record),
+            None => drop(zones.insert(zone.to_owned(), Arc::clone(record))),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Vec<ZoneStatus> {
+        let records: Vec<_> = self.zones().iter().map(|(zone, record)| (zone.clone(), Arc::clone(record))).collect();
+        let (now, unix_s) = (self.started.elapsed(), unix_now_s());
+        let limits = ProblemLimits::default();
+        let status = |(zone, record): (String, Arc<ZoneRecord>)| {
+            let mut status = record.status(zone, now, unix_s);
+            status.problems = problems(&status, &limits);
+            status
+        };
+        records.into_iter().map(status).collect()
+    }
+}
