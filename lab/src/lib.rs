@@ -37,6 +37,7 @@ mod namespace;
 mod process;
 mod program;
 mod run;
+pub mod scripted;
 mod servers;
 mod sweep;
 pub mod topologies;
@@ -51,8 +52,8 @@ pub use process::Process;
 pub use program::{Output, Program};
 pub use run::{Lab, clean_up_on_signals, is_ending};
 pub use servers::{
-    Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server, TsigAlgorithm, TsigKey, Updates,
-    ZoneSpec, parapet_binary,
+    CacheBuilder, CachePeer, Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server,
+    TsigAlgorithm, TsigKey, Updates, ZoneSpec, parapet_binary,
 };
 pub use topology::{Host, Link, Network, Topology};
 pub use wait::until;

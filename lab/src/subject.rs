@@ -5,7 +5,7 @@ use std::{net::IpAddr, ops::DerefMut};
 use clap::ValueEnum;
 use parapet_lab::{Edge, Knot, LabError, Namespace, Nsd, Server, TsigKey};
 
-/// A server that can be a secondary of the lab's origin.
+/// What can be measured: secondaries of the lab's origin, and caches in front of it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
 pub(crate) enum Subject {
     /// Parapet's own edge.
@@ -14,6 +14,10 @@ pub(crate) enum Subject {
     Nsd,
     /// CZ.NIC's Knot DNS.
     Knot,
+    /// PowerDNS' dnsdist with its packet cache; for `bench ondemand` alone.
+    Dnsdist,
+    /// NLnet Labs' unbound with a stub zone; for `bench ondemand` alone.
+    Unbound,
 }
 
 /// A running subject.
@@ -38,6 +42,8 @@ impl Subject {
             Subject::Parapet => "parapet",
             Subject::Nsd => "nsd",
             Subject::Knot => "knot",
+            Subject::Dnsdist => "dnsdist",
+            Subject::Unbound => "unbound",
         }
     }
 
@@ -46,6 +52,9 @@ impl Subject {
             Subject::Parapet => secondary.parapet(),
             Subject::Nsd => secondary.nsd(),
             Subject::Knot => secondary.knot(),
+            Subject::Dnsdist | Subject::Unbound => {
+                Err(LabError::Invalid(format!("{} takes no zone transfers; it is for bench ondemand", self.name())))
+            }
         }
     }
 }

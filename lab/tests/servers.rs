@@ -6,7 +6,11 @@ use std::{net::IpAddr, os::unix::process::ExitStatusExt, time::Duration};
 use nix::sys::signal::{SigSet, Signal};
 
 use parapet_lab::{
-    Dnssec, Knot, Lab, Named, Nsd, Rtype, TsigKey, ZoneSpec, counters::Counters, dns, topologies, zone_text,
+    CachePeer, Dnssec, Knot, Lab, Named, Nsd, Rtype, TsigKey, ZoneSpec,
+    counters::Counters,
+    dns,
+    scripted::{Behaviour, Scripted},
+    topologies, zone_text,
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -80,6 +84,42 @@ fn named_signs_and_takes_other_zones() -> Result {
     named.wait_for_zone("plain.example", 9, DEADLINE)?;
     named.start_again()?;
     named.wait_for_zone("plain.example", 9, DEADLINE)?;
+    Ok(())
+}
+
+#[test]
+fn a_scripted_origin_does_as_it_is_told_and_caches_ask_it_once() -> Result {
+    let lab = Lab::new("scripted")?;
+    let net = lab.build(&topologies::hidden_origin())?;
+    let client = net.host("client1");
+    let origin = Scripted::start(net.host("origin"), &["od.example"])?;
+    let number = |reply: &dns::Reply| reply.texts().first().cloned().unwrap_or_default();
+    let first = dns::ask(client, origin.v4(), "wWw.od.example", Rtype::TXT)?;
+    assert_eq!((number(&first), first.aa, origin.count_of("www.od.example")), ("1".to_owned(), true, 1));
+    assert_eq!(origin.asked().first().map(|asked| asked.name.clone()), Some("wWw.od.example".to_owned()));
+
+    let mut once = dns::Client::new(client, (origin.v4(), dns::PORT).into())?;
+    for (behaviour, rcode) in
+        [(Behaviour::Servfail, Some(2)), (Behaviour::Refused, Some(5)), (Behaviour::WrongId, None)]
+    {
+        origin.behave(behaviour);
+        let reply = once.ask_once("www.od.example", Rtype::A, Duration::from_millis(300));
+        assert_eq!(reply.map(|reply| reply.rcode), rcode, "{behaviour:?}");
+    }
+    origin.behave(Behaviour::Slow(Duration::from_millis(200)));
+    let slow = once.ask_once("www.od.example", Rtype::A, DEADLINE).ok_or("no slow answer")?;
+    assert!(slow.elapsed >= Duration::from_millis(200), "{:?}", slow.elapsed);
+
+    origin.behave(Behaviour::Right);
+    let dnsdist = CachePeer::dnsdist(net.host("edge1"), origin.v4()).zone("od.example").start()?;
+    let unbound = CachePeer::unbound(net.host("edge2"), origin.v4()).zone("od.example").start()?;
+    for (cache, name) in [(&*dnsdist, "one.od.example"), (&*unbound, "two.od.example")] {
+        let texts: Vec<String> = (0..3)
+            .map(|_| Ok(number(&dns::ask(client, cache.v4(), name, Rtype::TXT)?)))
+            .collect::<std::result::Result<_, parapet_lab::LabError>>()?;
+        assert!(texts.iter().all(|text| *text == texts[0] && !text.is_empty()), "{}: {texts:?}", cache.subject());
+        assert_eq!(origin.count_of(name), 1, "{}", cache.subject());
+    }
     Ok(())
 }
 

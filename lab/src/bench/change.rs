@@ -41,7 +41,7 @@ const RECORD: &str = "n000042";
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let case = format!("{} records", options.records());
-    let mut samples = Samples::new("change", &options.subjects);
+    let mut samples = Samples::new("change", options.subjects());
     progress("building the network and the zone");
     let rig = Rig::build("bench-change", options.records())?;
     let mut next = 0;
@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         let origin = (rig.net.host("origin"), rig.origin.v4());
         let delays = changes(&rig, origin, &mut next, options.changes)?;
         add_delays(&mut samples, ORIGIN, &case, delays);
-        for &subject in &options.subjects {
+        for &subject in options.subjects() {
             progress(&format!("repeat {repeat} of {}: {}", options.repeats(), subject.name()));
             let server = rig.start(subject, None, false)?;
             wait_until_served(&rig, &server)?;

@@ -17,6 +17,8 @@ pub(crate) fn describe(subjects: &[Subject]) -> String {
             Subject::Parapet => format!("parapet {}", env!("CARGO_PKG_VERSION")),
             Subject::Nsd => format!("NSD {}", version("nsd", "-v")),
             Subject::Knot => format!("Knot {}", version("knotd", "-V")),
+            Subject::Dnsdist => format!("dnsdist {}", version("dnsdist", "--version")),
+            Subject::Unbound => format!("unbound {}", version("unbound", "-V")),
         });
     }
     format!("{cores} cores ({cpu}), {} GiB, Linux {kernel}; {}", memory_kib >> 20, versions.join(", "))

@@ -2,7 +2,9 @@
 
 mod answers;
 mod change;
+mod load;
 mod machine;
+mod ondemand;
 mod report;
 mod rig;
 mod start;
@@ -13,11 +15,12 @@ use clap::{Args, ValueEnum};
 use crate::subject::Subject;
 
 /// The benchmarks with what they measure.
-pub(crate) const ALL: [(&str, &str); 4] = [
+pub(crate) const ALL: [(&str, &str); 5] = [
     ("answers", "UDP answers on one core: CPU per answer and share answered at rising load"),
     ("transfer", "a large zone by AXFR: time to serving it, memory per record"),
     ("change", "one record changed by nsupdate: time until it is answered, queries lost meanwhile"),
     ("start", "from exec to the first answer with a large zone on disk and no origin"),
+    ("ondemand", "a cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound"),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -30,6 +33,8 @@ enum Name {
     Change,
     /// From exec to the first answer with a large zone on disk and no origin.
     Start,
+    /// A cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound.
+    Ondemand,
 }
 
 /// What to measure, of whom, how thoroughly.
@@ -43,33 +48,58 @@ pub(crate) struct Options {
     /// Print one JSON object: {"bench", "machine", "rows": [{"subject", "case", "metric", "value", "unit"}]}.
     #[arg(long)]
     json: bool,
-    /// Whom to measure.
-    #[arg(long, value_delimiter = ',', default_value = "parapet,nsd,knot")]
+    /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,nsd,knot otherwise].
+    #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
-    /// Repeats of the whole measurement; 3 unless told otherwise, for `change` 1.
+    /// Repeats of the whole measurement [default: 1 for change, 2 for ondemand, 3 otherwise].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20))]
     repeats: Option<u32>,
-    /// Names in the zone [default: 100000 for answers, 1000000 otherwise].
+    /// Names in the zone [default: 100000 for answers and ondemand, 1000000 otherwise].
     #[arg(long, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     records: Option<u32>,
-    /// answers: queries per second to offer.
-    #[arg(long, value_delimiter = ',', default_value = "50000,100000,200000,300000,400000,600000")]
+    /// answers, ondemand: queries per second to offer [default: 50000 to 600000].
+    #[arg(long, value_delimiter = ',')]
     loads: Vec<u32>,
-    /// answers: seconds at each load.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=30))]
-    seconds: u32,
+    /// answers, ondemand: seconds at each load [default: 3, for ondemand 2].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=30))]
+    seconds: Option<u32>,
     /// change: how many changes.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     changes: u32,
 }
 
 impl Options {
+    fn subjects(&self) -> &[Subject] {
+        match self.name {
+            _ if !self.subjects.is_empty() => &self.subjects,
+            Name::Ondemand => &[Subject::Parapet, Subject::Dnsdist, Subject::Unbound],
+            _ => &[Subject::Parapet, Subject::Nsd, Subject::Knot],
+        }
+    }
+
     fn repeats(&self) -> u32 {
-        self.repeats.unwrap_or(if self.name == Name::Change { 1 } else { 3 })
+        self.repeats.unwrap_or(match self.name {
+            Name::Change => 1,
+            Name::Ondemand => 2,
+            _ => 3,
+        })
     }
 
     fn records(&self) -> u32 {
-        self.records.unwrap_or(if self.name == Name::Answers { 100_000 } else { 1_000_000 })
+        let few = matches!(self.name, Name::Answers | Name::Ondemand);
+        self.records.unwrap_or(if few { 100_000 } else { 1_000_000 })
+    }
+
+    fn loads(&self) -> &[u32] {
+        match self.name {
+            _ if !self.loads.is_empty() => &self.loads,
+            Name::Ondemand => &[50_000, 100_000, 200_000, 300_000, 400_000],
+            _ => &[50_000, 100_000, 200_000, 300_000, 400_000, 600_000],
+        }
+    }
+
+    fn seconds(&self) -> u32 {
+        self.seconds.unwrap_or(if self.name == Name::Ondemand { 2 } else { 3 })
     }
 }
 
@@ -79,6 +109,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Name::Transfer => transfer::run(options)?,
         Name::Change => change::run(options)?,
         Name::Start => start::run(options)?,
+        Name::Ondemand => ondemand::run(options)?,
     };
     if options.json {
         println!("{}", serde_json::to_string(&report)?);

@@ -144,7 +144,8 @@ impl Report {
 }
 
 fn is_peer(subject: &str) -> bool {
-    [Subject::Nsd, Subject::Knot].iter().any(|peer| peer.name() == subject)
+    let peers = [Subject::Nsd, Subject::Knot, Subject::Dnsdist, Subject::Unbound];
+    peers.iter().any(|peer| peer.name() == subject)
 }
 
 /// With the digits that a reader can use.

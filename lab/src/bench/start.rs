@@ -30,10 +30,10 @@ const DISK_BYTES_PER_RECORD_MIN: u64 = 4;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let case = format!("{} records", options.records());
-    let mut samples = Samples::new("start", &options.subjects);
+    let mut samples = Samples::new("start", options.subjects());
     progress("building the network and the zone");
     let mut rig = Rig::build("bench-start", options.records())?;
-    for &subject in &options.subjects {
+    for &subject in options.subjects() {
         progress(&format!("{}: transfer", subject.name()));
         let mut server = rig.start(subject, None, true)?;
         wait_until_served(&rig, &server)?;

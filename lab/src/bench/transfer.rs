@@ -29,11 +29,11 @@ const STEADY_DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let records = f64::from(options.records());
     let case = format!("{} records", options.records());
-    let mut samples = Samples::new("transfer", &options.subjects);
+    let mut samples = Samples::new("transfer", options.subjects());
     progress("building the network and the zone");
     let rig = Rig::build("bench-transfer", options.records())?;
     for repeat in 1..=options.repeats() {
-        for &subject in &options.subjects {
+        for &subject in options.subjects() {
             progress(&format!("repeat {repeat} of {}: {}", options.repeats(), subject.name()));
             let log_before = rig.origin.process().output().len();
             let server = rig.start(subject, None, false)?;

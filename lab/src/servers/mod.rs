@@ -1,5 +1,7 @@
-//! Servers in namespaces: BIND's `named`, NSD and Knot as origins, the latter two as peers as well, Parapet's edges.
+//! Servers in namespaces: BIND's `named`, NSD and Knot as origins, the latter two as peers as well,
+//! caches, Parapet's edges.
 
+mod cache;
 mod edge;
 mod key;
 mod knot;
@@ -18,6 +20,7 @@ use std::{
 
 use crate::{LabError, Namespace, Process, Program, dns};
 
+pub use cache::{CacheBuilder, CachePeer};
 pub use edge::{Edge, EdgeBuilder, parapet_binary};
 pub use key::{TsigAlgorithm, TsigKey};
 pub use knot::Knot;
@@ -49,7 +52,7 @@ impl Server {
         Ok(Server { subject, namespace: namespace.clone(), folder, program, process })
     }
 
-    /// What it is, as the rows of benchmarks name it: `parapet`, `bind`, `nsd`, `knot`.
+    /// What it is, as the rows of benchmarks name it: `parapet`, `bind`, `nsd`, `knot`, `dnsdist`, `unbound`.
     pub fn subject(&self) -> &'static str {
         self.subject
     }
