@@ -7,11 +7,10 @@ use tokio::task::{block_in_place, spawn_blocking};
 use wire::Rtype;
 use zones::{Zone, ZoneSlot, ZoneState};
 
-use crate::client::{self, Fetched, TimeLimits, Transport};
+use crate::client::{Fetched, Session, TimeLimits, Transport};
 use crate::copy::{Copy, Next};
 use crate::error::{Advice, Error};
 use crate::machine::{self, Want};
-use crate::notify::unix_now_s;
 use crate::serial::{self, Order};
 use crate::settings::{Upstream, ZoneSettings};
 use crate::store::{Appended, Compaction, ZoneStore};
@@ -37,6 +36,8 @@ pub(crate) struct Report {
     /// What was asked for last, and how.
     pub(crate) question: Rtype,
     pub(crate) transport: Transport,
+    /// How long the origin's own copy is good for, as far as it said so (RFC 7314).
+    pub(crate) expire_s: Option<u32>,
     /// What the last transfer brought.
     pub(crate) fetched: Option<Fetched>,
     /// Whether differences were given up for a whole transfer, and why.
@@ -57,6 +58,7 @@ impl Report {
             serial: None,
             question: Rtype::SOA,
             transport: Transport::Udp,
+            expire_s: None,
             fetched: None,
             fallback: None,
             outcome: Ok(Outcome::UpToDate),
@@ -92,23 +94,26 @@ impl Job {
 
     async fn work(&self, report: &mut Report) -> Result<Outcome, Error> {
         let have = self.base.as_ref().map(|zone| zone.serial());
+        let apex = self.settings.apex.to_name();
+        let session = &mut Session::new(&self.upstream, &apex);
         let step = match (self.attempt.want, have) {
-            (Want::Whole, _) | (_, None) => self.fetch_whole(report).await?,
-            (Want::Differences, Some(have)) => self.fetch_newer(have, report).await?,
+            (Want::Whole, _) | (_, None) => self.fetch_whole(session, report).await?,
+            (Want::Differences, Some(have)) => self.fetch_newer(have, session, report).await?,
             (Want::Check, Some(have)) => {
-                let (soa, transport) = client::query_soa(&self.upstream, &self.settings.apex.to_name()).await?;
-                (report.serial, report.transport) = (Some(soa.serial), transport);
-                match serial::compare(soa.serial, have) {
+                let (answer, transport) = session.query_soa().await?;
+                let theirs = answer.soa.serial;
+                (report.serial, report.transport, report.expire_s) = (Some(theirs), transport, answer.expire_s);
+                match serial::compare(theirs, have) {
                     Order::Same => Step::UpToDate,
-                    Order::Newer => self.fetch_newer(have, report).await?,
-                    Order::Older => Step::Lower(soa.serial),
+                    Order::Newer => self.fetch_newer(have, session, report).await?,
+                    Order::Older => Step::Lower(theirs),
                 }
             }
         };
         match step {
             Step::UpToDate => Ok(Outcome::UpToDate),
             Step::Next(outcome) => Ok(outcome),
-            Step::Lower(_) if self.attempt.any_serial => match self.fetch_whole(report).await? {
+            Step::Lower(_) if self.attempt.any_serial => match self.fetch_whole(session, report).await? {
                 Step::Next(outcome) => Ok(outcome),
                 _ => Err(Error::NoSoa { question: Rtype::AXFR, apex: Box::new(self.settings.apex.to_name()) }),
             },
@@ -117,31 +122,36 @@ impl Job {
     }
 
     /// Differences if they are wanted and of use, else the whole zone.
-    async fn fetch_newer(&self, have: u32, report: &mut Report) -> Result<Step, Error> {
+    async fn fetch_newer(&self, have: u32, session: &mut Session<'_>, report: &mut Report) -> Result<Step, Error> {
         if !self.differences {
-            return self.fetch_whole(report).await;
+            return self.fetch_whole(session, report).await;
         }
-        match self.fetch(Rtype::IXFR, Some(have), report).await {
+        match self.fetch((Rtype::IXFR, Some(have)), session, report).await {
             Err(error) if error.advice(Rtype::IXFR) == Advice::FetchWhole => {
                 report.fallback = Some(error);
-                self.fetch_whole(report).await
+                self.fetch_whole(session, report).await
             }
             outcome => outcome,
         }
     }
 
-    async fn fetch_whole(&self, report: &mut Report) -> Result<Step, Error> {
-        self.fetch(Rtype::AXFR, None, report).await
+    async fn fetch_whole(&self, session: &mut Session<'_>, report: &mut Report) -> Result<Step, Error> {
+        self.fetch((Rtype::AXFR, None), session, report).await
     }
 
-    async fn fetch(&self, question: Rtype, have: Option<u32>, report: &mut Report) -> Result<Step, Error> {
-        (report.question, report.transport) = (question, Transport::Tcp);
+    async fn fetch(
+        &self,
+        (question, have): (Rtype, Option<u32>),
+        session: &mut Session<'_>,
+        report: &mut Report,
+    ) -> Result<Step, Error> {
+        (report.question, report.transport) = (question, session.transport());
         let times = TimeLimits { duration_max: self.settings.duration_max(), idle_max: self.settings.idle_max() };
         let limits = self.settings.limits();
-        let apex = &self.settings.apex.to_name();
-        let mut copy = Copy::new(*apex, question, limits);
-        let fetched = client::fetch(&self.upstream, apex, (question, have), limits, times, &mut copy).await?;
+        let mut copy = Copy::new(self.settings.apex.to_name(), question, limits);
+        let fetched = session.fetch((question, have), limits, times, &mut copy).await?;
         (report.serial, report.fetched) = (Some(fetched.serial), Some(fetched));
+        report.expire_s = fetched.expire_s.or(report.expire_s);
         if let Answer::NothingNewer { serial } = fetched.answer {
             return Ok(if Some(serial) == have { Step::UpToDate } else { Step::Lower(serial) });
         }
@@ -152,36 +162,54 @@ impl Job {
         {
             return Ok(Step::Lower(fetched.serial));
         }
-        let (base, slot, store) = (self.base.clone(), Arc::clone(&self.slot), Arc::clone(&self.store));
+        let keep = Keep {
+            base: self.base.clone(),
+            slot: Arc::clone(&self.slot),
+            store: Arc::clone(&self.store),
+            settings: Arc::clone(&self.settings),
+            expire_s: report.expire_s,
+        };
         if fetched.answer == Answer::Differences {
             // Here and now: another thread's waking up would be the greater part of the delay.
-            return block_in_place(|| keep_and_publish(copy, base, &slot, &store)).map(Step::Next);
+            return block_in_place(|| keep.keep_and_publish(copy)).map(Step::Next);
         }
-        let work = spawn_blocking(move || keep_and_publish(copy, base, &slot, &store));
+        let work = spawn_blocking(move || keep.keep_and_publish(copy));
         work.await.map_err(|error| Error::Internal(error.to_string()))?.map(Step::Next)
     }
 }
 
-/// Makes the next copy, brings it to disk, and only then publishes it.
-fn keep_and_publish(copy: Copy, base: Option<Arc<Zone>>, slot: &ZoneSlot, store: &ZoneStore) -> Result<Outcome, Error> {
-    let now = unix_now_s();
-    let (zone, whole, compaction) = match copy.finish(base.as_ref())? {
-        Next::Whole(zone) => {
-            store.save(&zone, now)?;
-            (Arc::new(zone), true, None)
-        }
-        Next::Differences(zone, differences) => {
-            let from = base.as_ref().map_or(0, |base| base.serial());
-            let compaction = match store.append(&differences, (from, zone.serial()), now)? {
-                Appended::Done(compaction) => compaction,
-                Appended::TooLarge => {
-                    store.save(&zone, now)?;
-                    None
-                }
-            };
-            (Arc::new(zone), false, compaction)
-        }
-    };
-    slot.publish(ZoneState::Serving(Arc::clone(&zone)));
-    Ok(Outcome::Updated { zone, whole, compaction })
+/// What it takes to keep and to publish a copy.
+struct Keep {
+    base: Option<Arc<Zone>>,
+    slot: Arc<ZoneSlot>,
+    store: Arc<ZoneStore>,
+    settings: Arc<ZoneSettings>,
+    expire_s: Option<u32>,
+}
+
+impl Keep {
+    /// Makes the next copy, brings it to disk, and only then publishes it.
+    fn keep_and_publish(self, copy: Copy) -> Result<Outcome, Error> {
+        let Keep { base, slot, store, settings, expire_s } = self;
+        let (zone, whole, compaction) = match copy.finish(base.as_ref())? {
+            Next::Whole(zone) => {
+                store.save(&zone, settings.confirmed_unix_s(&zone, expire_s))?;
+                (Arc::new(zone), true, None)
+            }
+            Next::Differences(zone, differences) => {
+                let confirmed_unix_s = settings.confirmed_unix_s(&zone, expire_s);
+                let from = base.as_ref().map_or(0, |base| base.serial());
+                let compaction = match store.append(&differences, (from, zone.serial()), confirmed_unix_s)? {
+                    Appended::Done(compaction) => compaction,
+                    Appended::TooLarge => {
+                        store.save(&zone, confirmed_unix_s)?;
+                        None
+                    }
+                };
+                (Arc::new(zone), false, compaction)
+            }
+        };
+        slot.publish(ZoneState::Serving(Arc::clone(&zone)));
+        Ok(Outcome::Updated { zone, whole, compaction })
+    }
 }

@@ -1,30 +1,29 @@
-//! Talks to an origin: SOA queries over UDP and TCP, transfers over TCP. Every wait has a limit.
+//! Talks to an origin: SOA queries over UDP and TCP, transfers over TCP; all of it over TLS where the origin is configured so.
+//! Every wait has a limit.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::time::timeout;
-use wire::{Class, Message, Name, NameRef, Rtype, Section, rdata};
+use wire::{Class, Edns, Message, Name, NameRef, Rcode, Record, Rtype, Section, edns::option, rdata};
 
+use crate::connect::{CONNECT_WAIT, Connection};
 use crate::error::Error;
 use crate::notify::unix_now_s;
 use crate::settings::Upstream;
 use crate::timers::SoaTimers;
+use crate::tls::{self, TlsFault};
 use crate::transfer::{Answer, Interpreter, Limits, Progress, Sink, check_answer};
 use crate::tsig::{Request, Verifier};
 
 /// How long each SOA query over UDP waits for its answer.
 const UDP_WAITS: [Duration; 2] = [Duration::from_millis(1000), Duration::from_millis(2000)];
-/// How long making a TCP connection may take.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// How long a SOA answer over TCP may take.
+/// How long a SOA answer over TCP or TLS may take.
 const SOA_TCP_WAIT: Duration = Duration::from_secs(5);
 /// Datagrams that are not the answer, and are passed over, in one wait.
 const STRAY_DATAGRAMS_MAX: usize = 64;
-/// What is read from the system at once.
-const READ_BUFFER_BYTES: usize = 128 * 1024;
 
 /// How a request went over the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -34,6 +33,8 @@ pub enum Transport {
     Udp,
     /// A connection.
     Tcp,
+    /// An encrypted connection (RFC 9103).
+    Tls,
 }
 
 impl Transport {
@@ -42,6 +43,7 @@ impl Transport {
         match self {
             Transport::Udp => "udp",
             Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
         }
     }
 }
@@ -66,31 +68,181 @@ pub(crate) struct Fetched {
     pub records: u64,
     /// Bytes received.
     pub bytes: u64,
+    /// How long the origin's own copy is good for, if it says so (RFC 7314).
+    pub expire_s: Option<u32>,
 }
 
-/// Asks an upstream for the zone's SOA: over UDP, and over TCP when that gives no answer or a truncated one.
-///
-/// # Errors
-/// Why there is no answer to act on.
-pub(crate) async fn query_soa(upstream: &Upstream, apex: &Name) -> Result<(SoaTimers, Transport), Error> {
-    for wait in UDP_WAITS {
-        match soa_over_udp(upstream, apex, wait).await {
-            Ok(Some(soa)) => return Ok((soa, Transport::Udp)),
-            // Truncated.
-            Ok(None) => break,
-            Err(Error::NoAnswer { .. }) => {}
-            // Nobody listens on UDP, or no datagrams pass: TCP may still.
-            Err(Error::Receive { .. } | Error::Send { .. }) => break,
-            Err(error) => return Err(error),
+/// An answer to a SOA query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SoaAnswer {
+    /// The zone's timers.
+    pub soa: SoaTimers,
+    /// How long the origin's own copy is good for, if it says so (RFC 7314).
+    pub expire_s: Option<u32>,
+}
+
+/// What one attempt says to one upstream: a SOA query, perhaps a transfer after it, on one connection where it can be.
+pub(crate) struct Session<'a> {
+    upstream: &'a Upstream,
+    apex: &'a Name,
+    /// Open, with nothing unread.
+    connection: Option<Connection>,
+    /// Whether requests for transfers have EDNS; an origin older than that says FORMERR (RFC 6891 §7).
+    edns: bool,
+}
+
+impl<'a> Session<'a> {
+    /// A session in which nothing has been said yet.
+    pub(crate) fn new(upstream: &'a Upstream, apex: &'a Name) -> Session<'a> {
+        Session { upstream, apex, connection: None, edns: true }
+    }
+
+    /// What transfers go over.
+    pub(crate) fn transport(&self) -> Transport {
+        if self.upstream.origin.tls.is_some() { Transport::Tls } else { Transport::Tcp }
+    }
+
+    /// Asks for the zone's SOA: over UDP, and over TCP when that gives no answer or a truncated one; over TLS alone where
+    /// that is configured.
+    ///
+    /// # Errors
+    /// Why there is no answer to act on.
+    pub(crate) async fn query_soa(&mut self) -> Result<(SoaAnswer, Transport), Error> {
+        let waits = if self.transport() == Transport::Tls { &[][..] } else { &UDP_WAITS };
+        for wait in waits {
+            match soa_over_udp(self.upstream, self.apex, *wait).await {
+                Ok(Some(soa)) => return Ok((soa, Transport::Udp)),
+                // Truncated.
+                Ok(None) => break,
+                Err(Error::NoAnswer { .. }) => {}
+                // Nobody listens on UDP, or no datagrams pass: TCP may still.
+                Err(Error::Receive { .. } | Error::Send { .. }) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let soa = self.soa_over_connection().await?;
+        Ok((soa, self.transport()))
+    }
+
+    async fn soa_over_connection(&mut self) -> Result<SoaAnswer, Error> {
+        let (question, upstream) = (Rtype::SOA, self.upstream);
+        let mut connection = Connection::open(upstream).await?;
+        let (id, request, verifier) = self.request(question, None)?;
+        let mut message = Vec::new();
+        let exchange = async {
+            connection.send(upstream, &request, question).await?;
+            let received = connection.receive(&mut message).await;
+            received.map_err(|source| self.cannot_receive(source, question))
+        };
+        let silent = |_| Error::NoAnswer { question, after: CONNECT_WAIT + SOA_TCP_WAIT };
+        timeout(SOA_TCP_WAIT, exchange).await.map_err(silent)??;
+        let soa = read_soa(&message, id, self.apex, verifier)?.ok_or(Error::Truncated { question })?;
+        self.keep(connection);
+        Ok(soa)
+    }
+
+    /// Keeps a connection for what is asked next. Handshakes are worth saving; over plain TCP some old origins answer one
+    /// question a connection and then stay silent, and a new one costs next to nothing.
+    fn keep(&mut self, connection: Connection) {
+        self.connection = Some(connection).filter(|_| self.transport() == Transport::Tls);
+    }
+
+    /// Fetches the whole zone, or the differences since `have`, into `sink`.
+    ///
+    /// # Errors
+    /// Why the transfer is to be thrown away, with all that is in `sink`.
+    pub(crate) async fn fetch(
+        &mut self,
+        question: (Rtype, Option<u32>),
+        limits: Limits,
+        times: TimeLimits,
+        sink: &mut impl Sink,
+    ) -> Result<Fetched, Error> {
+        let (reused, mut begun) = (self.connection.is_some(), false);
+        let fetched = self.try_fetch(question, limits, times, sink, &mut begun).await;
+        match &fetched {
+            _ if begun => return fetched,
+            Err(Error::Refused { rcode: Rcode::FORMERR, .. }) if self.edns => self.edns = false,
+            // Some origins hang up after a SOA answer.
+            Err(Error::Send { .. } | Error::Receive { .. } | Error::Tls { .. }) if reused => {}
+            _ => return fetched,
+        }
+        self.try_fetch(question, limits, times, sink, &mut begun).await
+    }
+
+    async fn try_fetch(
+        &mut self,
+        (question, have): (Rtype, Option<u32>),
+        limits: Limits,
+        times: TimeLimits,
+        sink: &mut impl Sink,
+        begun: &mut bool,
+    ) -> Result<Fetched, Error> {
+        let started = Instant::now();
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(self.upstream).await?,
+        };
+        let (id, request, mut verifier) = self.request(question, have)?;
+        connection.send(self.upstream, &request, question).await?;
+        let mut interpreter = Interpreter::new(*self.apex, id, question, have, limits);
+        let mut message = Vec::new();
+        loop {
+            self.wait_for_message(&mut connection, &mut message, question, &interpreter, (started, times)).await?;
+            let length = message.len();
+            check_id(&message, id, question)?;
+            message = verifier.check(message, question, unix_now_s())?;
+            debug_assert_eq!(message.len(), length);
+            let progress = interpreter.message(&message, sink)?;
+            *begun = true;
+            if let Progress::Done(answer) = progress {
+                verifier.done()?;
+                self.keep(connection);
+                let (serial, records, bytes) = (interpreter.serial(), interpreter.records(), interpreter.bytes());
+                return Ok(Fetched { answer, serial, records, bytes, expire_s: interpreter.expire_s() });
+            }
         }
     }
-    let wait = CONNECT_WAIT + SOA_TCP_WAIT;
-    let answered = timeout(wait, soa_over_tcp(upstream, apex)).await;
-    let soa = answered.map_err(|_| Error::NoAnswer { question: Rtype::SOA, after: wait })??;
-    Ok((soa, Transport::Tcp))
+
+    async fn wait_for_message(
+        &self,
+        connection: &mut Connection,
+        message: &mut Vec<u8>,
+        question: Rtype,
+        interpreter: &Interpreter,
+        (started, times): (Instant, TimeLimits),
+    ) -> Result<(), Error> {
+        let records = interpreter.records();
+        let left = times.duration_max.saturating_sub(started.elapsed());
+        let begun = records > 0;
+        match timeout(left.min(times.idle_max), connection.receive(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if is_end(&error) && (begun || self.transport() == Transport::Tcp) => {
+                Err(interpreter.cut_off())
+            }
+            Ok(Err(source)) => Err(self.cannot_receive(source, question)),
+            Err(_) if left <= times.idle_max => Err(Error::TooSlow { question, after: times.duration_max, records }),
+            Err(_) if records == 0 => Err(Error::NoAnswer { question, after: times.idle_max }),
+            Err(_) => Err(Error::Idle { question, after: times.idle_max, records }),
+        }
+    }
+
+    /// A server that wants a certificate says so only after the handshake is done on our side (RFC 8446 §4.4.2.4), or hangs
+    /// up without a word.
+    fn cannot_receive(&self, source: io::Error, question: Rtype) -> Error {
+        let address = self.upstream.address;
+        if is_end(&source) && self.transport() == Transport::Tls {
+            return Error::Tls { address, fault: TlsFault::RefusedUs("it hung up instead of an answer".into()) };
+        }
+        tls::or_else(source, address, |source| Error::Receive { question, source })
+    }
+
+    fn request(&self, question: Rtype, have: Option<u32>) -> Result<(u16, Vec<u8>, Verifier), Error> {
+        request(self.upstream, self.apex, (question, have), self.edns)
+    }
 }
 
-async fn soa_over_udp(upstream: &Upstream, apex: &Name, wait: Duration) -> Result<Option<SoaTimers>, Error> {
+async fn soa_over_udp(upstream: &Upstream, apex: &Name, wait: Duration) -> Result<Option<SoaAnswer>, Error> {
     let question = Rtype::SOA;
     let any = if upstream.address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
     let source: SocketAddr = upstream.source().unwrap_or(any);
@@ -98,7 +250,7 @@ async fn soa_over_udp(upstream: &Upstream, apex: &Name, wait: Duration) -> Resul
         .await
         .map_err(|error| Error::SourceAddress { source_address: source, source: error })?;
     socket.connect(upstream.address).await.map_err(|source| Error::Send { question, source })?;
-    let (id, request, verifier) = request(upstream, apex, question, None)?;
+    let (id, request, verifier) = request(upstream, apex, (question, None), true)?;
     socket.send(&request).await.map_err(|source| Error::Send { question, source })?;
     let mut rejected = None;
     let listen = async {
@@ -121,19 +273,8 @@ async fn soa_over_udp(upstream: &Upstream, apex: &Name, wait: Duration) -> Resul
     }
 }
 
-async fn soa_over_tcp(upstream: &Upstream, apex: &Name) -> Result<SoaTimers, Error> {
-    let question = Rtype::SOA;
-    let mut stream = connect(upstream).await?;
-    let (id, request, verifier) = request(upstream, apex, question, None)?;
-    send(&mut stream, &request, question).await?;
-    let mut reader = BufReader::new(stream);
-    let mut message = Vec::new();
-    receive(&mut reader, &mut message).await.map_err(|source| Error::Receive { question, source })?;
-    read_soa(&message, id, apex, verifier)?.ok_or(Error::Truncated { question })
-}
-
 /// Reads the answer to a SOA query; `None` when it was truncated.
-fn read_soa(bytes: &[u8], id: u16, apex: &Name, mut verifier: Verifier) -> Result<Option<SoaTimers>, Error> {
+fn read_soa(bytes: &[u8], id: u16, apex: &Name, mut verifier: Verifier) -> Result<Option<SoaAnswer>, Error> {
     let question = Rtype::SOA;
     let malformed = |source| Error::Malformed { question, source };
     let message = Message::parse(bytes).map_err(malformed)?;
@@ -151,51 +292,35 @@ fn read_soa(bytes: &[u8], id: u16, apex: &Name, mut verifier: Verifier) -> Resul
         let (expected, found) = ("an authoritative answer".into(), "another".into());
         return Err(Error::NotTheAnswer { what: "AA flag", expected, found });
     }
+    let (mut found, mut expire_s) = (None, None);
     for record in message.records() {
         let record = record.map_err(malformed)?;
+        expire_s = expire_s.or(expire_option(&record));
         let fits = record.section == Section::Answer && record.rtype == Rtype::SOA && record.class == Class::IN;
-        if fits && record.owner().map_err(malformed)?.as_ref().eq_ignore_case(apex.as_ref()) {
+        if found.is_none() && fits && record.owner().map_err(malformed)?.as_ref().eq_ignore_case(apex.as_ref()) {
             let mut bytes = Vec::with_capacity(64);
             record.decompress_rdata(&mut bytes).map_err(malformed)?;
             let soa = rdata::Soa::parse(&bytes).map_err(malformed)?;
             let (serial, refresh_s, retry_s, expire_s) = (soa.serial, soa.refresh, soa.retry, soa.expire);
-            return Ok(Some(SoaTimers { serial, refresh_s, retry_s, expire_s }));
+            found = Some(SoaTimers { serial, refresh_s, retry_s, expire_s });
         }
     }
-    Err(Error::NoSoa { question, apex: Box::new(*apex) })
+    let soa = found.ok_or_else(|| Error::NoSoa { question, apex: Box::new(*apex) })?;
+    Ok(Some(SoaAnswer { soa, expire_s }))
 }
 
-/// Fetches the whole zone, or the differences since `have`, into `sink`.
-///
-/// # Errors
-/// Why the transfer is to be thrown away, with all that is in `sink`.
-pub(crate) async fn fetch(
-    upstream: &Upstream,
-    apex: &Name,
-    (question, have): (Rtype, Option<u32>),
-    limits: Limits,
-    times: TimeLimits,
-    sink: &mut impl Sink,
-) -> Result<Fetched, Error> {
-    let started = Instant::now();
-    let mut stream = connect(upstream).await?;
-    let (id, request, mut verifier) = request(upstream, apex, question, have)?;
-    send(&mut stream, &request, question).await?;
-    let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
-    let mut interpreter = Interpreter::new(*apex, id, question, have, limits);
-    let mut message = Vec::new();
-    loop {
-        wait_for_message(&mut reader, &mut message, question, &interpreter, (started, times)).await?;
-        let length = message.len();
-        check_id(&message, id, question)?;
-        message = verifier.check(message, question, unix_now_s())?;
-        debug_assert_eq!(message.len(), length);
-        if let Progress::Done(answer) = interpreter.message(&message, sink)? {
-            verifier.done()?;
-            let (serial, records, bytes) = (interpreter.serial(), interpreter.records(), interpreter.bytes());
-            return Ok(Fetched { answer, serial, records, bytes });
-        }
+/// Whether the other side hung up.
+fn is_end(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+/// What an OPT record says about how long the origin's own copy is good for (RFC 7314 §2), in seconds.
+pub(crate) fn expire_option(record: &Record<'_>) -> Option<u32> {
+    if record.rtype != Rtype::OPT || record.section != Section::Additional {
+        return None;
     }
+    let edns = Edns::from_record(record.class.0, record.ttl, record.rdata()).ok()?;
+    Some(u32::from_be_bytes(edns.option(option::EXPIRE)?.try_into().ok()?))
 }
 
 /// A wrong id is told as such, and not as a wrong signature.
@@ -207,64 +332,17 @@ fn check_id(message: &[u8], id: u16, question: Rtype) -> Result<(), Error> {
     Err(Error::NotTheAnswer { what: "id", expected: id.to_string(), found: found.to_string() })
 }
 
-async fn wait_for_message(
-    reader: &mut BufReader<TcpStream>,
-    message: &mut Vec<u8>,
-    question: Rtype,
-    interpreter: &Interpreter,
-    (started, times): (Instant, TimeLimits),
-) -> Result<(), Error> {
-    let records = interpreter.records();
-    let left = times.duration_max.saturating_sub(started.elapsed());
-    match timeout(left.min(times.idle_max), receive(reader, message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(interpreter.cut_off()),
-        Ok(Err(source)) => Err(Error::Receive { question, source }),
-        Err(_) if left <= times.idle_max => Err(Error::TooSlow { question, after: times.duration_max, records }),
-        Err(_) if records == 0 => Err(Error::NoAnswer { question, after: times.idle_max }),
-        Err(_) => Err(Error::Idle { question, after: times.idle_max, records }),
-    }
-}
-
 fn request(
     upstream: &Upstream,
     apex: &Name,
-    question: Rtype,
-    have: Option<u32>,
+    (question, have): (Rtype, Option<u32>),
+    edns: bool,
 ) -> Result<(u16, Vec<u8>, Verifier), Error> {
     let id = random_u64()? as u16;
     let apex: NameRef<'_> = apex.as_ref();
-    let (bytes, verifier) = Request { id, apex, question, have }.build(upstream.origin.key.as_ref(), unix_now_s())?;
+    let request = Request { id, apex, question, have, edns };
+    let (bytes, verifier) = request.build(upstream.origin.key.as_ref(), unix_now_s())?;
     Ok((id, bytes, verifier))
-}
-
-async fn connect(upstream: &Upstream) -> Result<TcpStream, Error> {
-    let address = upstream.address;
-    let failed = |source| Error::Connect { address, source };
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(failed)?;
-    if let Some(source_address) = upstream.source() {
-        socket.bind(source_address).map_err(|source| Error::SourceAddress { source_address, source })?;
-    }
-    let stream = match timeout(CONNECT_WAIT, socket.connect(address)).await {
-        Ok(connected) => connected.map_err(failed)?,
-        Err(_) => return Err(failed(std::io::ErrorKind::TimedOut.into())),
-    };
-    stream.set_nodelay(true).map_err(failed)?;
-    Ok(stream)
-}
-
-async fn send(stream: &mut TcpStream, request: &[u8], question: Rtype) -> Result<(), Error> {
-    let mut framed = Vec::with_capacity(request.len() + 2);
-    framed.extend_from_slice(&u16::try_from(request.len()).unwrap_or(u16::MAX).to_be_bytes());
-    framed.extend_from_slice(request);
-    stream.write_all(&framed).await.map_err(|source| Error::Send { question, source })
-}
-
-async fn receive(reader: &mut BufReader<TcpStream>, message: &mut Vec<u8>) -> std::io::Result<()> {
-    let length = usize::from(reader.read_u16().await?);
-    message.resize(length, 0);
-    reader.read_exact(message).await?;
-    Ok(())
 }
 
 /// Randomness from the system: ids that nobody can guess.

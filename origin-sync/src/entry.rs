@@ -63,7 +63,7 @@ impl Entry {
     /// Takes what was found on disk: the event for the machine.
     pub(crate) fn loaded(&mut self, loaded: Loaded) -> Event {
         let age = Duration::from_secs(unix_now_s().saturating_sub(loaded.refreshed_unix_s));
-        let soa = timers(&loaded.zone);
+        let soa = SoaTimers::of(&loaded.zone);
         self.zone = Some(Arc::new(loaded.zone));
         Arc::make_mut(&mut self.record).refreshed_unix_s = Some(loaded.refreshed_unix_s);
         Event::Loaded { soa, age }
@@ -98,11 +98,12 @@ impl Entry {
     pub(crate) fn ended(&mut self, report: &Report, address: SocketAddr, now: Duration) -> Event {
         self.attempt = None;
         self.running = None;
+        let good_for = report.expire_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
         let ended = match &report.outcome {
-            Ok(Outcome::UpToDate) => Ended::UpToDate,
+            Ok(Outcome::UpToDate) => Ended::UpToDate(good_for),
             Ok(Outcome::Updated { zone, .. }) => {
                 self.zone = Some(Arc::clone(zone));
-                Ended::Updated(timers(zone))
+                Ended::Updated(SoaTimers::of(zone), good_for)
             }
             Err(error) if matches!(error.side(), Side::Here) => Ended::FailedHere,
             Err(_) => Ended::FailedThere,
@@ -134,14 +135,14 @@ impl Entry {
     }
 
     /// Whether the last confirmation should be noted on disk now.
-    pub(crate) fn wants_note(&mut self, now: Duration) -> Option<u32> {
+    pub(crate) fn wants_note(&mut self, now: Duration, expire_s: Option<u32>) -> Option<(u32, u64)> {
         let soa = self.machine.soa()?;
         let every = NOTE_REFRESHED_EVERY.min(self.settings.machine().clamps.expire(&soa) / 10);
         if self.noted.is_some_and(|noted| now < noted + every) {
             return None;
         }
         self.noted = Some(now);
-        Some(soa.serial)
+        Some((soa.serial, self.settings.confirmed_unix_s(self.zone.as_ref()?, expire_s)))
     }
 
     /// Brings the record up to date.
@@ -166,9 +167,4 @@ impl Entry {
         record.fail(self.machine.failures(), now);
         record.sizes = self.store.sizes().unwrap_or(record.sizes);
     }
-}
-
-fn timers(zone: &Zone) -> SoaTimers {
-    let soa = zone.soa();
-    SoaTimers { serial: soa.serial, refresh_s: soa.refresh_s, retry_s: soa.retry_s, expire_s: soa.expire_s }
 }

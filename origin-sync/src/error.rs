@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use wire::{Name, Rcode, Rtype, WireError};
 
+use crate::tls::TlsFault;
+
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -67,6 +69,14 @@ pub enum Error {
         question: Rtype,
         /// What the system says.
         source: io::Error,
+    },
+    /// TLS with the origin failed.
+    #[error("TLS with {address}: {fault}")]
+    Tls {
+        /// The origin's address.
+        address: SocketAddr,
+        /// What is wrong.
+        fault: TlsFault,
     },
     /// No answer came in time.
     #[error("no answer to the {question} request within {} ms", after.as_millis())]
@@ -313,7 +323,9 @@ impl Error {
                 Side::Here
             }
             Error::SourceAddress { .. } | Error::Configuration { .. } => Side::Configuration,
-            Error::Malformed { .. }
+            Error::Tls { fault: TlsFault::Silent, .. } => Side::Network,
+            Error::Tls { .. }
+            | Error::Malformed { .. }
             | Error::NotTheAnswer { .. }
             | Error::Refused { .. }
             | Error::Truncated { .. }
@@ -368,6 +380,7 @@ impl Error {
             Error::SourceAddress { .. } => "source-address",
             Error::Send { .. } => "send",
             Error::Receive { .. } => "receive",
+            Error::Tls { .. } => "tls",
             Error::NoAnswer { .. } => "no-answer",
             Error::Idle { .. } => "idle",
             Error::TooSlow { .. } => "too-slow",

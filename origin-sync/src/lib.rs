@@ -13,6 +13,7 @@
 
 mod attempt;
 mod client;
+mod connect;
 mod copy;
 mod disk;
 mod entry;
@@ -31,6 +32,7 @@ mod settings;
 mod status;
 mod store;
 mod timers;
+mod tls;
 mod transfer;
 mod tsig;
 #[allow(dead_code, unused_imports)] // its first users come next
@@ -52,6 +54,7 @@ pub use status::{
     AttemptResult, Counts, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits, Severity, TransferStatus,
     ZoneCondition, ZoneMode, ZoneStatus, ZoneTotals, duration_words, problems,
 };
+pub use tls::TlsFault;
 pub use validate::DnssecFault;
 
 use service::{COMMANDS_MAX, Command, Parts, Service};

@@ -12,132 +12,18 @@
 //!     └── UpToDate, Updated, all failed ◀────┘   a NOTIFY heard meanwhile begins the next round
 //! ```
 //!
-//! The timers are those of RFC 1035 §3.3.13 (refresh, retry, expire), NOTIFY follows RFC 1996.
+//! The timers are those of RFC 1035 §3.3.13 (refresh, retry, expire), NOTIFY follows RFC 1996. A zone that is pulled has its
+//! interval in place of the refresh time, and as the bound of the retry time. An upstream that is itself a secondary says
+//! how long its copy is good for (RFC 7314); ours is good for no longer.
+
+mod event;
 
 use std::time::Duration;
 
-use crate::serial;
-use crate::timers::{Clamps, SoaTimers, futile_notify_wait};
+pub(crate) use event::{Actions, Attempt, Context, Ended, Event, Notice, Publish, Settings, Want};
 
-/// What the machine has to know of the zone's configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
-    /// Clamps on the SOA timers.
-    pub clamps: Clamps,
-    /// How many upstreams (addresses of origins) there are; at least 1.
-    pub upstreams: usize,
-    /// Whether differences are asked for.
-    pub ixfr: bool,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// The disk was read: what was found there, and how long ago an origin confirmed it.
-    Loaded {
-        /// The timers of the zone found.
-        soa: SoaTimers,
-        /// The time since the last contact with an origin.
-        age: Duration,
-    },
-    /// Time has passed.
-    Clock,
-    /// A NOTIFY was accepted.
-    Notify(Notice),
-    /// An operator asked for a full transfer.
-    Retransfer,
-    /// The attempt that was started last has ended.
-    Ended(Ended),
-    /// The attempt that was started last never ran: the configuration changes.
-    Withdrawn,
-    /// The configuration has changed.
-    Configure(Settings),
-}
-
-/// What a NOTIFY said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Notice {
-    /// The serial in its answer section (RFC 1996 §3.7); it is a hint, not a promise.
-    pub serial: Option<u32>,
-    /// The upstream that it came from, if it is one.
-    pub upstream: Option<usize>,
-}
-
-impl Notice {
-    /// One notice in place of two.
-    pub(crate) fn merge(self, later: Notice) -> Notice {
-        let serial = match (self.serial, later.serial) {
-            (Some(a), Some(b)) => Some(serial::newer_of(a, b)),
-            _ => None,
-        };
-        Notice { serial, upstream: later.upstream.or(self.upstream) }
-    }
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The upstream has what we have.
-    UpToDate,
-    /// A new copy is on disk and published.
-    Updated(SoaTimers),
-    /// It failed at the upstream or on the way to it: another one may do better.
-    FailedThere,
-    /// It failed on this machine (disk): another upstream would not help.
-    FailedHere,
-}
-
-/// What an attempt is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// Ask for the SOA, then fetch what is newer than `have`.
-    Check,
-    /// Ask for the differences since `have` at once: a NOTIFY promised something newer.
-    Differences,
-    /// Fetch the whole zone.
-    Whole,
-}
-
-/// An attempt at one upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attempt {
-    /// The upstream's index.
-    pub upstream: usize,
-    /// What to do there.
-    pub want: Want,
-    /// Whether a serial lower than ours is taken too (nothing valid is served).
-    pub any_serial: bool,
-    /// Whether a NOTIFY or an operator waits for it.
-    pub urgent: bool,
-}
-
-/// What is to be published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Publish {
-    /// The copy that we have.
-    Serving,
-    /// That the copy has expired.
-    Expired,
-}
-
-/// What the shell has to do after an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Actions {
-    /// Start this attempt.
-    pub attempt: Option<Attempt>,
-    /// Publish this.
-    pub publish: Option<Publish>,
-}
-
-/// What surrounds an event.
-pub(crate) struct Context<'a> {
-    /// Time since some fixed moment.
-    pub now: Duration,
-    /// Fresh randomness.
-    pub random: u64,
-    /// Whether an upstream is known to be out of reach at the moment.
-    pub avoid: &'a dyn Fn(usize) -> bool,
-}
+use crate::serial::{self, Order};
+use crate::timers::{SoaTimers, futile_notify_wait};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Data {
@@ -150,7 +36,15 @@ enum Data {
 enum Cause {
     Timer,
     Notify,
+    /// A NOTIFY with a serial lower than ours: someone set the origin's serial back, or the NOTIFY was overtaken.
+    LowerNotify,
     Operator,
+}
+
+impl Cause {
+    fn is_notify(self) -> bool {
+        matches!(self, Cause::Notify | Cause::LowerNotify)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,7 +146,7 @@ impl Machine {
 
     /// Whether a NOTIFY would change anything; most of a flood would not.
     pub(crate) fn heeds(&self, notice: Notice) -> bool {
-        self.is_news(notice) && self.pending.is_none_or(|pending| pending.merge(notice) != pending)
+        self.is_worth_a_look(notice) && self.pending.is_none_or(|pending| pending.merge(notice) != pending)
     }
 
     /// Takes an event, and says what to do.
@@ -307,7 +201,7 @@ impl Machine {
     }
 
     fn notified(&mut self, notice: Notice, context: &Context<'_>) -> Actions {
-        if !self.is_news(notice) {
+        if !self.is_worth_a_look(notice) {
             return Actions::default();
         }
         self.pending = Some(self.pending.map_or(notice, |pending| pending.merge(notice)));
@@ -331,12 +225,19 @@ impl Machine {
         Actions::default()
     }
 
-    /// Whether a NOTIFY can mean something that the copy does not have.
-    fn is_news(&self, notice: Notice) -> bool {
+    /// How the serial of a NOTIFY stands to that of the copy: newer is what may be newer.
+    fn order(&self, notice: Notice) -> Order {
         match (self.data, notice.serial) {
-            (Data::Serving { soa, .. }, Some(serial)) => serial::is_newer(serial, soa.serial),
-            _ => true,
+            (Data::Serving { soa, .. }, Some(serial)) => serial::compare(serial, soa.serial),
+            _ => Order::Newer,
         }
+    }
+
+    /// Whether a NOTIFY can mean that the origin has another copy than ours. One with a lower serial may come from a
+    /// serial that was set back, which no one would hear of before the next refresh (RFC 1996 §4.7 asks for a check of any
+    /// serial that differs).
+    fn is_worth_a_look(&self, notice: Notice) -> bool {
+        self.order(notice) != Order::Same
     }
 
     fn retransfer(&mut self, context: &Context<'_>) -> Actions {
@@ -363,9 +264,12 @@ impl Machine {
     }
 
     fn begin(&mut self, cause: Cause, context: &Context<'_>) -> Attempt {
-        let notified = self.pending.take().and_then(|notice| notice.upstream);
+        let pending = self.pending.take();
+        let lower = cause == Cause::Notify && pending.is_some_and(|notice| self.order(notice) == Order::Older);
+        let cause = if lower { Cause::LowerNotify } else { cause };
+        let notified = pending.filter(|_| cause.is_notify()).and_then(|notice| notice.upstream);
         let upstreams = self.settings.upstreams.max(1);
-        let first = notified.filter(|&upstream| cause == Cause::Notify && upstream < upstreams).unwrap_or_else(|| {
+        let first = notified.filter(|&upstream| upstream < upstreams).unwrap_or_else(|| {
             let order = (0..upstreams).map(|step| (self.preferred + step) % upstreams);
             order.into_iter().find(|&upstream| !(context.avoid)(upstream)).unwrap_or(self.preferred % upstreams)
         });
@@ -389,14 +293,19 @@ impl Machine {
             return Actions::default();
         };
         match ended {
-            Ended::Updated(soa) => {
+            Ended::Updated(soa, good_for) => {
                 self.futile = 0;
-                self.succeeded(soa, upstream, context)
+                let expires = context.now + self.good_for(&soa, good_for);
+                self.succeeded(soa, expires, upstream, context)
             }
-            Ended::UpToDate => match self.soa() {
+            // An upstream whose own copy is about to expire confirms nothing.
+            Ended::UpToDate(good_for) => match self.soa().filter(|_| good_for != Some(Duration::ZERO)) {
                 Some(soa) => {
                     self.count_futile(cause, context);
-                    self.succeeded(soa, upstream, context)
+                    // What one upstream confirmed, another that knows less does not take back (RFC 7314 §4).
+                    let expires = context.now + self.good_for(&soa, good_for);
+                    let expires = expires.max(self.expires().unwrap_or_default());
+                    self.succeeded(soa, expires, upstream, context)
                 }
                 None => self.failed(cause, context),
             },
@@ -412,16 +321,27 @@ impl Machine {
         }
     }
 
-    fn succeeded(&mut self, soa: SoaTimers, upstream: usize, context: &Context<'_>) -> Actions {
+    /// How long a copy is good for that an upstream has just confirmed.
+    fn good_for(&self, soa: &SoaTimers, told: Option<Duration>) -> Duration {
+        let expire = self.settings.clamps.expire(soa);
+        told.map_or(expire, |told| told.min(expire))
+    }
+
+    fn succeeded(&mut self, soa: SoaTimers, expires: Duration, upstream: usize, context: &Context<'_>) -> Actions {
         let publish = (!matches!(self.data, Data::Serving { .. })).then_some(Publish::Serving);
-        self.data = Data::Serving { soa, expires: context.now + self.settings.clamps.expire(&soa) };
+        self.data = Data::Serving { soa, expires };
         self.preferred = upstream;
         self.failures = 0;
         if self.forced == Forced::Running {
             self.forced = Forced::No;
         }
-        self.activity = Activity::Idle { due: context.now + self.settings.clamps.refresh(&soa, context.random) };
-        self.pending = self.pending.filter(|&notice| self.is_news(notice));
+        let wait = match self.settings.pull {
+            Some(interval) => self.settings.clamps.pull(interval, context.random),
+            None => self.settings.clamps.refresh(&soa, context.random),
+        };
+        self.activity = Activity::Idle { due: context.now + wait };
+        // A lower serial was overtaken by what has just come.
+        self.pending = self.pending.filter(|&notice| self.order(notice) == Order::Newer);
         Actions { publish, ..self.answer_notify(context) }
     }
 
@@ -429,8 +349,9 @@ impl Machine {
         self.failures = self.failures.saturating_add(1);
         self.count_futile(cause, context);
         let clamps = &self.settings.clamps;
-        let wait = match self.data {
-            Data::Serving { soa, .. } => clamps.retry(&soa, self.failures, context.random),
+        let wait = match (self.data, self.settings.pull) {
+            (Data::Serving { .. }, Some(interval)) => clamps.retry_pull(interval, self.failures, context.random),
+            (Data::Serving { soa, .. }, None) => clamps.retry(&soa, self.failures, context.random),
             _ => clamps.retry_without_data(self.failures, context.random),
         };
         self.activity = Activity::Idle { due: context.now + wait };
@@ -438,7 +359,7 @@ impl Machine {
     }
 
     fn count_futile(&mut self, cause: Cause, context: &Context<'_>) {
-        if cause == Cause::Notify {
+        if cause.is_notify() {
             self.futile = self.futile.saturating_add(1);
             self.notify_from = context.now + futile_notify_wait(self.futile);
         }

@@ -1,6 +1,7 @@
 //! The zone machine, event by event.
 
 use super::*;
+use crate::timers::Clamps;
 
 const SOA: SoaTimers = SoaTimers { serial: 10, refresh_s: 3600, retry_s: 600, expire_s: 86_400 };
 
@@ -19,7 +20,7 @@ fn settings(upstreams: usize) -> Settings {
         expire: (s(1), s(1_000_000)),
         jitter_percent: 0,
     };
-    Settings { clamps, upstreams, ixfr: true }
+    Settings { clamps, upstreams, ixfr: true, pull: None }
 }
 
 fn at(now: Duration) -> Context<'static> {
@@ -38,7 +39,7 @@ fn want(actions: Actions) -> Option<(usize, Want)> {
 fn serving(upstreams: usize) -> Machine {
     let mut machine = Machine::new(settings(upstreams));
     assert_eq!(want(machine.handle(Event::Clock, &at(s(0)))), Some((0, Want::Whole)));
-    let actions = machine.handle(Event::Ended(Ended::Updated(SOA)), &at(s(0)));
+    let actions = machine.handle(Event::Ended(Ended::Updated(SOA, None)), &at(s(0)));
     assert_eq!(actions, Actions { attempt: None, publish: Some(Publish::Serving) });
     machine
 }
@@ -66,7 +67,7 @@ fn refresh_checks_then_expiry_counts_from_the_last_contact() {
     let mut machine = serving(1);
     assert_eq!(machine.due(), Some(s(3600)));
     assert_eq!(want(machine.handle(Event::Clock, &at(s(3600)))), Some((0, Want::Check)));
-    assert_eq!(machine.handle(Event::Ended(Ended::UpToDate), &at(s(3601))), Actions::default());
+    assert_eq!(machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(3601))), Actions::default());
     assert_eq!((machine.next_attempt(), machine.expires()), (Some(s(7201)), Some(s(3601 + 86_400))));
 }
 
@@ -80,7 +81,7 @@ fn expires_and_comes_back_with_any_serial() {
     let attempt = actions.attempt.unwrap();
     assert_eq!((attempt.want, attempt.any_serial), (Want::Check, true));
     let lower = SoaTimers { serial: 3, ..SOA };
-    let actions = machine.handle(Event::Ended(Ended::Updated(lower)), &at(s(86_401)));
+    let actions = machine.handle(Event::Ended(Ended::Updated(lower, None)), &at(s(86_401)));
     assert_eq!(actions.publish, Some(Publish::Serving));
     assert_eq!(machine.soa(), Some(lower));
 }
@@ -91,7 +92,7 @@ fn an_expired_zone_that_the_origin_confirms_is_served_again() {
     let actions = machine.handle(Event::Loaded { soa: SOA, age: s(86_400) }, &at(s(5)));
     assert_eq!(actions.publish, Some(Publish::Expired));
     assert!(machine.handle(Event::Clock, &at(s(5))).attempt.unwrap().any_serial);
-    let actions = machine.handle(Event::Ended(Ended::UpToDate), &at(s(6)));
+    let actions = machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(6)));
     assert_eq!((actions.publish, machine.expires()), (Some(Publish::Serving), Some(s(6 + 86_400))));
 }
 
@@ -115,12 +116,82 @@ fn notify_goes_straight_to_the_differences() {
 }
 
 #[test]
-fn notify_of_a_known_serial_does_nothing() {
+fn notify_of_our_serial_does_nothing() {
     let mut machine = serving(1);
-    for serial in [10, 9, 10 + 0x8000_0000] {
-        assert_eq!(machine.handle(notice(serial), &at(s(1))), Actions::default());
-    }
+    assert_eq!(machine.handle(notice(10), &at(s(1))), Actions::default());
     assert_eq!(machine.due(), Some(s(3600)));
+}
+
+/// A serial that was set back is looked at, by a question for the SOA: differences cannot lead there.
+#[test]
+fn notify_of_a_lower_serial_asks_for_the_soa() {
+    for serial in [9, 10 + 0x8000_0000] {
+        let mut machine = serving(2);
+        let lower = Notice { serial: Some(serial), upstream: Some(1) };
+        assert_eq!(want(machine.handle(Event::Notify(lower), &at(s(1)))), Some((1, Want::Check)));
+        // The other one has what we have: the zone is fine.
+        assert_eq!(want(machine.handle(Event::Ended(Ended::FailedThere), &at(s(2)))), Some((0, Want::Check)));
+        assert_eq!(machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(3))), Actions::default());
+        assert_eq!((machine.failures(), machine.due()), (0, Some(s(3603))));
+    }
+}
+
+/// A NOTIFY that a transfer overtook asks for nothing more.
+#[test]
+fn notify_of_a_serial_that_was_passed_is_forgotten() {
+    let mut machine = serving(1);
+    machine.handle(notice(11), &at(s(1)));
+    machine.handle(notice(12), &at(s(1)));
+    let updated = Event::Ended(Ended::Updated(SoaTimers { serial: 15, ..SOA }, None));
+    assert_eq!(machine.handle(updated, &at(s(2))), Actions::default());
+    assert_eq!(machine.due(), Some(s(2 + 3600)));
+}
+
+#[test]
+fn a_zone_that_is_pulled_is_checked_at_its_interval() {
+    let pulled = Settings { pull: Some(s(20)), ..settings(1) };
+    let mut machine = Machine::new(pulled.clone());
+    machine.handle(Event::Clock, &at(s(0)));
+    machine.handle(Event::Ended(Ended::Updated(SOA, None)), &at(s(0)));
+    assert_eq!(machine.due(), Some(s(20)));
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(20)))), Some((0, Want::Check)));
+    // A failure is followed up soon, and never later than the interval.
+    let (mut now, mut waits) = (s(20), Vec::new());
+    for _ in 0..8 {
+        machine.handle(Event::Ended(Ended::FailedThere), &at(now));
+        let due = machine.due().unwrap();
+        waits.push((due - now).as_millis());
+        now = due;
+        machine.handle(Event::Clock, &at(now));
+    }
+    assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16_000, 20_000, 20_000]);
+    // NOTIFY is heeded all the same, and the interval begins anew.
+    machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(200)));
+    assert_eq!(want(machine.handle(notice(11), &at(s(205)))), Some((0, Want::Differences)));
+    machine.handle(Event::Ended(Ended::Updated(SoaTimers { serial: 11, ..SOA }, None)), &at(s(206)));
+    assert_eq!(machine.due(), Some(s(226)));
+    assert_eq!(machine.expires(), Some(s(206 + 86_400)));
+}
+
+/// RFC 7314: an upstream that is a secondary says what is left of its own copy.
+#[test]
+fn what_the_upstream_has_left_caps_the_expiry() {
+    let mut machine = serving(1);
+    machine.handle(Event::Clock, &at(s(3600)));
+    let updated = |good_for| Event::Ended(Ended::Updated(SoaTimers { serial: 11, ..SOA }, Some(good_for)));
+    machine.handle(updated(s(1000)), &at(s(3600)));
+    assert_eq!(machine.expires(), Some(s(4600)));
+    let check = |machine: &mut Machine, now, good_for| {
+        machine.handle(Event::Retransfer, &at(now));
+        machine.handle(Event::Ended(Ended::UpToDate(Some(good_for))), &at(now));
+        machine.expires()
+    };
+    assert_eq!(check(&mut machine, s(3700), s(2000)), Some(s(5700)));
+    // Another that knows less, or has nothing left, takes nothing back; none gives more than the SOA does.
+    assert_eq!(check(&mut machine, s(3800), s(10)), Some(s(5700)));
+    assert_eq!(check(&mut machine, s(3900), s(0)), Some(s(5700)));
+    assert_eq!(machine.failures(), 1);
+    assert_eq!(check(&mut machine, s(4000), s(1_000_000)), Some(s(4000 + 86_400)));
 }
 
 #[test]
@@ -129,7 +200,7 @@ fn notify_during_a_transfer_makes_another_check_after_it() {
     machine.handle(notice(11), &at(s(1)));
     assert_eq!(machine.handle(notice(12), &at(s(1))), Actions::default());
     assert_eq!(machine.handle(notice(13), &at(s(1))), Actions::default());
-    let updated = |serial| Event::Ended(Ended::Updated(SoaTimers { serial, ..SOA }));
+    let updated = |serial| Event::Ended(Ended::Updated(SoaTimers { serial, ..SOA }, None));
     assert_eq!(want(machine.handle(updated(11), &at(s(2)))), Some((0, Want::Differences)));
     assert_eq!(machine.handle(notice(13), &at(s(2))), Actions::default());
     // The transfer brought what the second NOTIFY spoke of.
@@ -151,7 +222,7 @@ fn each_upstream_is_tried_once_a_round_and_the_good_one_is_kept() {
     assert_eq!(want(machine.handle(Event::Clock, &at(s(3600)))), Some((0, Want::Check)));
     assert_eq!(want(machine.handle(Event::Ended(Ended::FailedThere), &at(s(3601)))), Some((1, Want::Check)));
     assert_eq!(want(machine.handle(Event::Ended(Ended::FailedThere), &at(s(3602)))), Some((2, Want::Check)));
-    assert_eq!(machine.handle(Event::Ended(Ended::UpToDate), &at(s(3603))), Actions::default());
+    assert_eq!(machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(3603))), Actions::default());
     assert_eq!(want(machine.handle(Event::Clock, &at(s(8000)))), Some((2, Want::Check)));
     for _ in 0..2 {
         assert!(machine.handle(Event::Ended(Ended::FailedThere), &at(s(8000))).attempt.is_some());
@@ -187,7 +258,7 @@ fn a_flood_of_notifies_without_news_is_slowed_down() {
         }
         if actions.attempt.is_some() {
             rounds += 1;
-            machine.handle(Event::Ended(Ended::UpToDate), &at(now));
+            machine.handle(Event::Ended(Ended::UpToDate(None)), &at(now));
         }
         now += ms(10);
     }
@@ -196,7 +267,7 @@ fn a_flood_of_notifies_without_news_is_slowed_down() {
     now = machine.due().unwrap();
     machine.handle(notice(1000), &at(now));
     machine.handle(Event::Clock, &at(now));
-    machine.handle(Event::Ended(Ended::Updated(SoaTimers { serial: 1000, ..SOA })), &at(now));
+    machine.handle(Event::Ended(Ended::Updated(SoaTimers { serial: 1000, ..SOA }, None)), &at(now));
     assert!(machine.handle(notice(1001), &at(now + s(1))).attempt.is_some());
 }
 
@@ -205,10 +276,10 @@ fn retransfer_is_whole_and_waits_for_a_running_attempt() {
     let mut machine = serving(1);
     let attempt = machine.handle(Event::Retransfer, &at(s(1))).attempt.unwrap();
     assert_eq!((attempt.want, attempt.any_serial, attempt.urgent), (Want::Whole, true, true));
-    machine.handle(Event::Ended(Ended::Updated(SOA)), &at(s(2)));
+    machine.handle(Event::Ended(Ended::Updated(SOA, None)), &at(s(2)));
     machine.handle(notice(11), &at(s(3)));
     assert_eq!(machine.handle(Event::Retransfer, &at(s(3))), Actions::default());
-    let actions = machine.handle(Event::Ended(Ended::UpToDate), &at(s(4)));
+    let actions = machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(4)));
     assert_eq!(want(actions), Some((0, Want::Whole)));
 }
 
@@ -217,7 +288,7 @@ fn a_new_configuration_is_tried_at_once() {
     let mut machine = serving(1);
     assert_eq!(want(machine.handle(Event::Configure(settings(2)), &at(s(1)))), Some((0, Want::Check)));
     assert_eq!(machine.handle(Event::Configure(settings(3)), &at(s(1))), Actions::default());
-    let actions = machine.handle(Event::Ended(Ended::UpToDate), &at(s(2)));
+    let actions = machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(2)));
     assert_eq!(actions.attempt.unwrap().upstream, 0);
 }
 
@@ -247,15 +318,15 @@ fn no_sequence_of_events_gets_it_stuck() {
                 2 => Event::Configure(settings(upstreams)),
                 3 | 4 if busy => Event::Ended(Ended::FailedThere),
                 5 if busy => Event::Ended(Ended::FailedHere),
-                6 if busy && machine.soa().is_some() => Event::Ended(Ended::UpToDate),
+                6 if busy && machine.soa().is_some() => Event::Ended(Ended::UpToDate(None)),
                 7 | 8 if busy => {
                     serial += 1;
-                    Event::Ended(Ended::Updated(SoaTimers { serial, ..SOA }))
+                    Event::Ended(Ended::Updated(SoaTimers { serial, ..SOA }, None))
                 }
                 _ => Event::Clock,
             };
             let ended = matches!(event, Event::Ended(_));
-            let updated = matches!(event, Event::Ended(Ended::Updated(_)));
+            let updated = matches!(event, Event::Ended(Ended::Updated(..)));
             let actions = machine.handle(event.clone(), &at(now));
             assert!(actions.attempt.is_none() || !busy || ended, "two attempts at once after {event:?}");
             busy = actions.attempt.is_some() || (busy && !ended);

@@ -28,7 +28,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Side};
 use crate::lanes::{ATTEMPTS_MAX, Lanes};
 use crate::machine::{Actions, Context, Event, Publish};
-use crate::notify::{Notifier, unix_now_s};
+use crate::notify::Notifier;
 use crate::settings::ZoneSettings;
 use crate::status::Board;
 use crate::store::Store;
@@ -272,17 +272,18 @@ impl Service {
             Ok(Outcome::Updated { compaction, .. }) => {
                 if let (Some(compaction), Some(copy)) = (compaction.take(), copy) {
                     let permits = Arc::clone(&self.compactions);
+                    let confirmed_unix_s = entry.settings.confirmed_unix_s(&copy, report.expire_s);
                     self.background.spawn(async move {
                         let _permit = permits.acquire_owned().await;
-                        let work = spawn_blocking(move || store.compact(&compaction, &copy, unix_now_s()));
+                        let work = spawn_blocking(move || store.compact(&compaction, &copy, confirmed_unix_s));
                         log_disk(work.await);
                     });
                 }
             }
             Ok(Outcome::UpToDate) => {
-                if let Some(serial) = entry.wants_note(now) {
+                if let Some((serial, confirmed_unix_s)) = entry.wants_note(now, report.expire_s) {
                     self.background.spawn(async move {
-                        log_disk(spawn_blocking(move || store.note_refreshed(serial, unix_now_s())).await);
+                        log_disk(spawn_blocking(move || store.note_refreshed(serial, confirmed_unix_s)).await);
                     });
                 }
             }

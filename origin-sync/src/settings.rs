@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{Name, NameBox};
+use zones::Zone;
 
 use crate::error::Error;
 use crate::machine;
-use crate::timers::Clamps;
+use crate::notify::unix_now_s;
+use crate::timers::{Clamps, SoaTimers};
+use crate::tls::TlsClient;
 use crate::transfer::Limits;
 use crate::tsig::Key;
 
@@ -20,12 +23,14 @@ pub(crate) struct OriginSettings {
     pub config: config::Origin,
     /// The key that signs what is sent to it.
     pub key: Option<Key>,
+    /// TLS towards it, where it is configured.
+    pub tls: Option<TlsClient>,
     key_config: Option<config::Key>,
 }
 
 impl PartialEq for OriginSettings {
     fn eq(&self, other: &Self) -> bool {
-        self.config == other.config && self.key_config == other.key_config
+        self.config == other.config && self.key_config == other.key_config && self.tls == other.tls
     }
 }
 
@@ -86,7 +91,16 @@ impl ZoneSettings {
             expire: (seconds(timers.expire_s_min), seconds(timers.expire_s_max)),
             jitter_percent: timers.jitter_percent,
         };
-        machine::Settings { clamps, upstreams: self.upstreams.len(), ixfr: self.config.ixfr }
+        let pull = (self.config.mode == config::Mode::Pull).then(|| seconds(self.config.pull_interval_s.max(1)));
+        machine::Settings { clamps, upstreams: self.upstreams.len(), ixfr: self.config.ixfr, pull }
+    }
+
+    /// When a copy counts as confirmed, for the disk: now, or as much earlier as the origin's own copy is good for less
+    /// than a primary's would be (RFC 7314), so that a restart does not prolong it.
+    pub(crate) fn confirmed_unix_s(&self, zone: &Zone, expire_s: Option<u32>) -> u64 {
+        let full = self.machine().clamps.expire(&SoaTimers::of(zone));
+        let good_for = expire_s.map_or(full, |seconds| Duration::from_secs(u64::from(seconds)).min(full));
+        unix_now_s().saturating_sub((full - good_for).as_secs())
     }
 
     /// Bounds on what an origin may send.
@@ -130,6 +144,7 @@ fn resolve_origin(config: &config::Config, origin: &config::Origin) -> Result<Or
     Ok(OriginSettings {
         config: origin.clone(),
         key: key_config.map(Key::new).transpose()?,
+        tls: origin.tls.as_ref().map(|tls| TlsClient::load(&origin.name, tls)).transpose()?,
         key_config: key_config.cloned(),
     })
 }

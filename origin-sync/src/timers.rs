@@ -26,6 +26,14 @@ pub(crate) struct SoaTimers {
     pub expire_s: u32,
 }
 
+impl SoaTimers {
+    /// Those of a zone.
+    pub(crate) fn of(zone: &zones::Zone) -> SoaTimers {
+        let soa = zone.soa();
+        SoaTimers { serial: soa.serial, refresh_s: soa.refresh_s, retry_s: soa.retry_s, expire_s: soa.expire_s }
+    }
+}
+
 /// Clamps on the timers, and their jitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Clamps {
@@ -35,7 +43,7 @@ pub(crate) struct Clamps {
     pub retry: (Duration, Duration),
     /// Bounds of the expiry time.
     pub expire: (Duration, Duration),
-    /// Refresh and retry come up to this much earlier.
+    /// Refresh, pull and retry come up to this much earlier.
     pub jitter_percent: u8,
 }
 
@@ -48,6 +56,16 @@ impl Clamps {
     /// The wait after the `failures`-th failure in a row (from 1), for a zone that serves data.
     pub(crate) fn retry(&self, soa: &SoaTimers, failures: u32, random: u64) -> Duration {
         self.earlier(doubled(FIRST_RETRY, failures.saturating_sub(1), clamp(soa.retry_s, self.retry)), random)
+    }
+
+    /// The wait between two checks of a zone that is pulled every `interval`.
+    pub(crate) fn pull(&self, interval: Duration, random: u64) -> Duration {
+        self.earlier(interval, random)
+    }
+
+    /// The wait after the `failures`-th failure in a row (from 1) of a zone that is pulled: its interval is the most.
+    pub(crate) fn retry_pull(&self, interval: Duration, failures: u32, random: u64) -> Duration {
+        self.earlier(doubled(FIRST_RETRY.min(interval), failures.saturating_sub(1), interval), random)
     }
 
     /// The same for a zone that has nothing to serve.

@@ -12,6 +12,7 @@
 
 use wire::{Class, Header, Message, Name, NameRef, Opcode, Rcode, Record, Rtype, Section, rdata};
 
+use crate::client::expire_option;
 use crate::error::Error;
 use crate::serial;
 
@@ -98,6 +99,7 @@ pub(crate) struct Interpreter {
     messages: u64,
     records: u64,
     bytes: u64,
+    expire_s: Option<u32>,
 }
 
 impl Interpreter {
@@ -106,7 +108,20 @@ impl Interpreter {
         let opening = Opening { serial: 0, ttl: 0, rdata: Vec::new() };
         let have = have.filter(|_| question == Rtype::IXFR);
         let (state, rdata) = (State::Start, Vec::new());
-        Interpreter { apex, id, question, have, limits, state, opening, rdata, messages: 0, records: 0, bytes: 0 }
+        Interpreter {
+            apex,
+            id,
+            question,
+            have,
+            limits,
+            state,
+            opening,
+            rdata,
+            messages: 0,
+            records: 0,
+            bytes: 0,
+            expire_s: None,
+        }
     }
 
     /// Records read so far.
@@ -122,6 +137,11 @@ impl Interpreter {
     /// The serial that the transfer leads to; 0 before its first record.
     pub(crate) fn serial(&self) -> u32 {
         self.opening.serial
+    }
+
+    /// How long the origin's own copy is good for, if it has said so (RFC 7314).
+    pub(crate) fn expire_s(&self) -> Option<u32> {
+        self.expire_s
     }
 
     /// The error for a connection that ends now.
@@ -146,6 +166,8 @@ impl Interpreter {
             // RFC 5936 §2.2: nothing of a zone is in the other sections.
             if record.section == Section::Answer {
                 self.record(&record, sink)?;
+            } else {
+                self.expire_s = self.expire_s.or(expire_option(&record));
             }
         }
         match self.state {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use domain::base::iana::{Class, Opcode, Rtype as DomainRtype};
+use domain::base::iana::{Class, Opcode, OptionCode, Rtype as DomainRtype};
 use domain::base::message_builder::AdditionalBuilder;
 use domain::base::{Message, MessageBuilder, Name as DomainName, Serial, ToName, Ttl};
 use domain::rdata::Soa;
@@ -14,7 +14,7 @@ use wire::{Header, Name, NameRef, Rcode, Rtype};
 
 use crate::error::{Error, TsigFault};
 
-/// The datagram size that SOA queries announce (DNS flag day 2020).
+/// The datagram size that requests announce (DNS flag day 2020).
 const UDP_PAYLOAD_BYTES: u16 = 1232;
 
 /// A TSIG key.
@@ -75,6 +75,8 @@ pub(crate) struct Request<'a> {
     pub question: Rtype,
     /// The serial that we have, for IXFR.
     pub have: Option<u32>,
+    /// Whether it has EDNS, and asks how long the origin's copy is good for (RFC 7314).
+    pub edns: bool,
 }
 
 /// Verifies the messages of one answer.
@@ -120,11 +122,11 @@ impl Request<'_> {
             authority.push((apex, Class::IN, Ttl::ZERO, soa)).ok()?;
         }
         let mut additional = authority.additional();
-        if self.question == Rtype::SOA {
+        if self.edns {
             additional
                 .opt(|opt| {
                     opt.set_udp_payload_size(UDP_PAYLOAD_BYTES);
-                    Ok(())
+                    opt.push_raw_option(OptionCode::EXPIRE, 0, |_| Ok(()))
                 })
                 .ok()?;
         }

@@ -6,33 +6,11 @@ mod support;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
+use support::daemon::start;
 use support::{Edge, SECRET, config, free_address, wait_for};
 
 const NAMES: usize = 20_000;
-
-/// A daemon that ends with this value.
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(program: &str, package: &str, arguments: &[&str], folder: &Path) -> Daemon {
-    let log = fs::File::create(folder.join("log")).unwrap();
-    let child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot start {program} ({error}): install Debian's package {package}"));
-    Daemon(child)
-}
 
 fn zone_file(folder: &Path) {
     let mut text = String::from(

@@ -81,11 +81,68 @@ fn notify_goes_straight_to_ixfr() {
     assert!(asked[asked_before].tcp);
     // What we have is no news.
     assert_eq!(notify("127.0.0.1:0", edge.notify_at, ZONE, Some(2)), Rcode::NOERROR);
-    assert_eq!(notify("127.0.0.1:0", edge.notify_at, ZONE, Some(1)), Rcode::NOERROR);
     // Strangers and zones that are not ours.
     assert_eq!(notify("127.0.0.2:0", edge.notify_at, ZONE, Some(3)), Rcode::REFUSED);
     assert_eq!(notify("127.0.0.1:0", edge.notify_at, "other.test", Some(3)), Rcode::NOTAUTH);
     assert_eq!(primary.asked().len(), asked_before + 1);
+    edge.stop();
+}
+
+/// A serial that was set back: nothing is taken, but the status says so at once.
+#[test]
+fn notify_of_a_lower_serial_is_looked_into() {
+    let state = tempfile::tempdir().unwrap();
+    let primary = Primary::start(serve(soa(7)));
+    let edge = Edge::start(&settings(state.path(), primary.address));
+    edge.wait_for_serial(ZONE, 7);
+    primary.follow(|asked| match asked.question {
+        Rtype::SOA => Reply::Messages(vec![asked.answer(&[soa(3)])]),
+        question => panic!("{question} was not to be asked for"),
+    });
+    assert_eq!(notify("127.0.0.1:0", edge.notify_at, ZONE, Some(3)), Rcode::NOERROR);
+    let status = edge.wait_for_error(ZONE, "the origin has serial 3, lower than our 7");
+    assert_eq!((status.serial, status.origins[0].serial), (Some(7), Some(3)));
+    edge.stop();
+}
+
+#[test]
+fn a_zone_that_is_pulled_follows_without_notify() {
+    let state = tempfile::tempdir().unwrap();
+    let primary = Primary::start(serve(soa(1)));
+    let parts = format!(
+        "[origin.o]\naddresses = [\"{}\"]\n[zone.\"zone.test\"]\norigins = [\"o\"]\nmode = \"pull\"\npull_interval_s = 1\n",
+        primary.address
+    );
+    let edge = Edge::start(&config(state.path(), &parts));
+    for serial in 1..4 {
+        primary.follow(serve(soa(serial)));
+        edge.wait_for_serial(ZONE, serial);
+    }
+    // One second, not the hour that the SOA says.
+    assert!(edge.status(ZONE).next_attempt_in_s.unwrap_or_default() <= 1.0);
+    edge.stop();
+}
+
+/// RFC 7314: what an origin that is a secondary has left of its copy is all that ours is good for, after a restart too.
+#[test]
+fn what_the_origin_has_left_caps_the_expiry() {
+    let state = tempfile::tempdir().unwrap();
+    let primary = Primary::start(|asked: &Asked| {
+        let option = asked.bytes.windows(4).any(|window| window == [0, 9, 0, 0]);
+        assert!(option, "{} without EDNS EXPIRE", asked.question);
+        let records = if asked.question == Rtype::SOA { vec![soa(1)] } else { vec![soa(1), ns(), soa(1)] };
+        Reply::Messages(vec![asked.answer_with_expire(&records, 100)])
+    });
+    let config = settings(state.path(), primary.address);
+    let edge = Edge::start(&config);
+    edge.wait_for_serial(ZONE, 1);
+    let left = wait_for("the expiry", || edge.status(ZONE).expires_in_s);
+    assert!(left > 50.0 && left <= 100.0, "{left}");
+    drop(primary);
+    edge.stop();
+    let edge = Edge::start(&config);
+    let left = edge.status(ZONE).expires_in_s.unwrap();
+    assert!(left > 50.0 && left <= 101.0, "{left} after a restart");
     edge.stop();
 }
 

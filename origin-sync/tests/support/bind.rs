@@ -17,6 +17,17 @@ pub(crate) struct Named {
     child: Child,
 }
 
+/// What else stands in its configuration.
+#[derive(Default)]
+pub(crate) struct More {
+    /// At the top.
+    pub(crate) global: String,
+    /// Among the options.
+    pub(crate) options: String,
+    /// Before the list of who may transfer.
+    pub(crate) transfer: &'static str,
+}
+
 /// A zone file's text; the same for every test.
 pub(crate) fn zone_text(serial: u32, more: &str) -> String {
     format!(
@@ -28,6 +39,18 @@ pub(crate) fn zone_text(serial: u32, more: &str) -> String {
 impl Named {
     /// Starts `named` in `folder` with a dynamic zone, signed transfers, and NOTIFYs to `notify`.
     pub(crate) fn start(folder: &Path, address: SocketAddr, zone: &str, text: &str, notify: SocketAddr) -> Named {
+        Named::start_with(folder, address, zone, text, notify, &More::default())
+    }
+
+    /// The same with more in its configuration.
+    pub(crate) fn start_with(
+        folder: &Path,
+        address: SocketAddr,
+        zone: &str,
+        text: &str,
+        notify: SocketAddr,
+        more: &More,
+    ) -> Named {
         let file = folder.join("zone.db");
         if !file.exists() {
             fs::write(&file, text).unwrap();
@@ -35,14 +58,17 @@ impl Named {
         let (ip, port) = (notify.ip(), notify.port());
         let configuration = format!(
             "key transfer.test {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n\
-             controls {{ }};\n\
+             controls {{ }};\n{global}\
              options {{ directory \"{folder}\"; pid-file none; session-keyfile none; recursion no; notify no;\n\
-             listen-on port {own} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n\
+             listen-on port {own} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n{options}\
              dnssec-validation no; notify-delay 0; minimal-responses yes; }};\n\
              zone \"{zone}\" {{ type primary; file \"{file}\"; allow-update {{ 127.0.0.1; }};\n\
-             allow-transfer {{ key transfer.test; }}; notify explicit; also-notify {{ {ip} port {port} key transfer.test; }}; }};\n",
+             allow-transfer {transfer} {{ key transfer.test; }}; notify explicit; also-notify {{ {ip} port {port} key transfer.test; }}; }};\n",
             folder = folder.display(),
             own = address.port(),
+            global = more.global,
+            options = more.options,
+            transfer = more.transfer,
             file = file.display(),
         );
         let path = folder.join("named.conf");

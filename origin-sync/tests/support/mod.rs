@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 pub(crate) mod bind;
+pub(crate) mod daemon;
 pub(crate) mod primary;
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};

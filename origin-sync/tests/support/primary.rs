@@ -72,6 +72,15 @@ impl Asked {
         self.build(Rcode::NOERROR, true, records)
     }
 
+    /// An answer that also says how long the primary's own copy is good for (RFC 7314).
+    pub(crate) fn answer_with_expire(&self, records: &[Rr], expire_s: u32) -> Vec<u8> {
+        let mut message = self.answer(records);
+        message[11] = 1;
+        message.extend([0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 8, 0, 9, 0, 4]);
+        message.extend(expire_s.to_be_bytes());
+        message
+    }
+
     /// An answer with an error.
     pub(crate) fn error(&self, rcode: Rcode) -> Vec<u8> {
         self.build(rcode, true, &[])
