@@ -99,6 +99,7 @@ struct Judge<'q, 'r, 'a> {
 }
 
 /// Where the aliases lead.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 enum End {
     /// To what was asked for.
     Found,
@@ -143,8 +144,10 @@ impl<'r> Judge<'_, 'r, '_> {
             };
             self.push(Section::Answer, current.as_ref(), Rtype::CNAME, self.limits.ttl_s_max, true, false)?;
             self.aliases.push(current);
-            let circle = self.aliases.iter().any(|seen| *seen == target);
-            if circle || self.aliases.len() >= ALIASES_MAX || !target.as_ref().is_within(self.apex) {
+            if self.aliases.contains(&target)
+                || self.aliases.len() >= ALIASES_MAX
+                || !target.as_ref().is_within(self.apex)
+            {
                 return Ok(End::Outside);
             }
             current = target;

@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         settings: Arc::new(ArcSwap::from_pointee(Settings::default())),
         notify: Arc::new(NoNotify),
         transfers: None,
+        on_demand: None,
         health: publisher,
     };
     let edge = Edge::start(sockets, context)?;
@@ -61,6 +62,7 @@ fn ask_itself(zones: &Zones) -> Result<(), Box<dyn std::error::Error>> {
         settings: &settings,
         notify: &NoNotify,
         transfers: None,
+        on_demand: None,
         counters: &counters,
         now_s: 0,
     };

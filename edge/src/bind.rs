@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     os::fd::AsFd,
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -39,7 +40,7 @@ pub struct Sockets {
 
 #[derive(Debug, Default)]
 pub(crate) struct WorkerSockets {
-    pub(crate) udp: Vec<UdpSocket>,
+    pub(crate) udp: Vec<Arc<UdpSocket>>,
     pub(crate) tcp: Vec<TcpListener>,
 }
 
@@ -82,7 +83,7 @@ pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Sockets, EdgeError>
     let mut workers: Vec<WorkerSockets> = (0..count).map(|_| WorkerSockets::default()).collect();
     for &address in &addresses {
         for worker in &mut workers {
-            worker.udp.push(bind_udp(address)?);
+            worker.udp.push(Arc::new(bind_udp(address)?));
             worker.tcp.push(bind_tcp(address)?);
         }
     }

@@ -3,6 +3,8 @@
 //! ```text
 //! bind ──> Sockets ──> Edge::start ──┬─ UDP lane: a thread per worker      ─┐
 //!                                    └─ TCP lane: a thread per worker      ─┴─> line::respond
+//!
+//! miss ──> parking ──> MissHandler ──> Waiter::complete ──> TCP thread of the worker ──> line::respond_filled
 //! ```
 //!
 //! Zones, settings and the NOTIFY handler are given from outside; the edge only reads them.
@@ -11,6 +13,7 @@ mod bind;
 mod cookie;
 mod error;
 pub mod line;
+mod parking;
 mod settings;
 mod sockets;
 mod start;
@@ -24,16 +27,20 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use cache::{Failure, Filled};
 use line::Context;
+use parking::{CompletedSender, ParkedDatagram, ParkedQuery, Parking};
 
 pub use bind::{Sockets, bind};
 pub use error::EdgeError;
 pub use line::{
-    MessageStream, NextMessage, NotifyHandler, NotifyOutcome, SignedQuery, Signer, Transfer, TransferHandler,
+    MessageStream, Miss, MissHandler, NextMessage, NotifyHandler, NotifyOutcome, SignedQuery, Signer, Transfer,
+    TransferHandler,
 };
+pub use parking::Waiter;
 pub use settings::{NSID_BYTES_MAX, Settings, TcpSettings, UDP_PAYLOAD_BYTES_MIN};
-pub use start::{Edge, EdgeContext, StatsReader};
-pub use stats::{Counters, DropReason, Family, Stats, Transport};
+pub use start::{Edge, EdgeContext, OnDemand, StatsReader};
+pub use stats::{Counters, DropReason, Family, OnDemandEvent, Stats, Transport};
 
 /// What all lanes read.
 pub(crate) struct Shared {
@@ -41,6 +48,8 @@ pub(crate) struct Shared {
     settings: Arc<ArcSwap<Settings>>,
     notify: Arc<dyn NotifyHandler>,
     transfers: Option<Arc<dyn TransferHandler>>,
+    on_demand: Option<OnDemand>,
+    parking: Arc<Parking>,
 }
 
 impl Shared {
@@ -53,9 +62,37 @@ impl Shared {
             settings: &settings,
             notify: &*self.notify,
             transfers: self.transfers.as_deref(),
+            on_demand: self.on_demand.as_ref().map(OnDemand::view),
             counters,
             now_s: unix_time_s(),
         })
+    }
+
+    /// Lets a query wait for the origin of its zone.
+    ///
+    /// # Errors
+    /// What to answer at once, where it cannot.
+    fn park(
+        &self,
+        message: &[u8],
+        datagram: Option<ParkedDatagram>,
+        zone: u64,
+        completed: &CompletedSender,
+        counters: &Counters,
+    ) -> Result<(), Filled> {
+        let question = wire::Query::parse(message).ok().and_then(|query| query.question);
+        let (Some(question), Some(on_demand)) = (question, &self.on_demand) else {
+            return Err(Filled::Failed(Failure::Gone));
+        };
+        let Some(permit) = self.parking.admit() else {
+            counters.on_demand(OnDemandEvent::Refused);
+            return Err(Filled::Failed(Failure::OverBudget));
+        };
+        counters.on_demand(OnDemandEvent::Miss);
+        let miss = Miss { zone, qname: question.name.to_owned(), qtype: question.rtype };
+        let query = ParkedQuery { message: message.into(), datagram, _permit: permit };
+        on_demand.misses.miss(miss, Waiter::new(query, completed.clone()));
+        Ok(())
     }
 }
 

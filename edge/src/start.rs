@@ -12,10 +12,14 @@ use std::{
 
 use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
 use crate::{
-    EdgeError, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler,
+    EdgeError, MissHandler, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler, line,
+    parking::Parking,
     stats::Counters,
     tcp::{Connections, Phase, TcpWorker},
     udp::UdpWorker,
@@ -39,8 +43,25 @@ pub struct EdgeContext {
     pub notify: Arc<dyn NotifyHandler>,
     /// Who answers those that sign their queries and gives them zones; without it every key is unknown.
     pub transfers: Option<Arc<dyn TransferHandler>>,
+    /// Where answers of zones without a copy come from; without it such zones are not ready.
+    pub on_demand: Option<OnDemand>,
     /// Where the edge says whether its lanes run.
     pub health: health::Publisher,
+}
+
+/// Where answers of zones without a copy come from.
+#[derive(Clone)]
+pub struct OnDemand {
+    /// Answers that are at hand.
+    pub cache: Arc<cache::Cache>,
+    /// Who asks the origins.
+    pub misses: Arc<dyn MissHandler>,
+}
+
+impl OnDemand {
+    pub(crate) fn view(&self) -> line::OnDemand<'_> {
+        line::OnDemand { cache: &self.cache, misses: &*self.misses, clock: &Instant::now }
+    }
 }
 
 /// The running lanes. Dropping it stops them without grace.
@@ -56,6 +77,7 @@ pub struct Edge {
 pub struct StatsReader {
     counters: Vec<Arc<Counters>>,
     connections: Arc<Connections>,
+    parking: Arc<Parking>,
 }
 
 impl StatsReader {
@@ -63,6 +85,7 @@ impl StatsReader {
     pub fn read(&self) -> Stats {
         let mut stats = Stats::sum(self.counters.iter().map(|counters| &**counters));
         stats.tcp_connections_open = self.connections.open() as u64;
+        stats.parked = self.parking.parked() as u64;
         stats
     }
 }
@@ -80,13 +103,15 @@ impl Edge {
     ///
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
-        let EdgeContext { zones, settings, notify, transfers, health } = context;
+        let EdgeContext { zones, settings, notify, transfers, on_demand, health } = context;
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
-        let shared = Arc::new(Shared { zones, settings, notify, transfers });
+        let parking = Arc::new(Parking::default());
+        let parking_of_lanes = Arc::clone(&parking);
+        let shared = Arc::new(Shared { zones, settings, notify, transfers, on_demand, parking: parking_of_lanes });
         let connections = Connections::new();
         let (phase, phase_reader) = watch::channel(Phase::Serving);
         let udp_stop = Arc::new(AtomicBool::new(false));
-        let stats = StatsReader { counters: Vec::new(), connections: Arc::clone(&connections) };
+        let stats = StatsReader { counters: Vec::new(), connections: Arc::clone(&connections), parking };
         let mut edge = Edge { threads: Vec::new(), udp_stop: Arc::clone(&udp_stop), phase, stats };
 
         let mut tcp_workers = Vec::new();
@@ -95,13 +120,15 @@ impl Edge {
             let counters = edge.add_counters();
             udp_counters.push(Arc::clone(&counters));
             let (shared, stop) = (Arc::clone(&shared), Arc::clone(&udp_stop));
-            let udp = UdpWorker { sockets: worker.udp, shared: Arc::clone(&shared), counters, stop };
+            let (completed, to_write) = mpsc::unbounded_channel();
+            let udp = UdpWorker { sockets: worker.udp, shared: Arc::clone(&shared), counters, completed, stop };
             edge.spawn("UDP", format!("udp-{index}"), move || udp.run())?;
             tcp_workers.push(TcpWorker {
                 listeners: worker.tcp,
                 shared,
                 counters: edge.add_counters(),
                 connections: Arc::clone(&connections),
+                completed: to_write,
                 phase: phase_reader.clone(),
             });
         }

@@ -110,6 +110,26 @@ reasons! {
     }
 }
 
+reasons! {
+    /// What happened to questions of zones that are filled on demand.
+    OnDemandEvent {
+        /// Answered from the cache.
+        Hit = "hit",
+        /// Answered by NSEC records that were learned before (RFC 8198).
+        Synthesised = "synthesised",
+        /// Not at hand: it waits for the origin.
+        Miss = "miss",
+        /// Asked for and near its end: it is fetched again, beside the answer.
+        Prefetch = "prefetch",
+        /// Answered after the end of its TTL, since the origin is silent (RFC 8767).
+        Stale = "stale",
+        /// The origin gave no answer.
+        Failed = "failed",
+        /// As many queries as may wait do so already: SERVFAIL.
+        Refused = "refused",
+    }
+}
+
 /// Response codes that are counted one by one; the others share the last counter.
 const RCODES: [Rcode; 10] = [
     Rcode::NOERROR,
@@ -138,6 +158,7 @@ pub struct Counters {
     wakes: AtomicU64,
     connections: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
+    on_demand: [AtomicU64; OnDemandEvent::ALL.len()],
 }
 
 fn add(counter: &AtomicU64, number: u64) {
@@ -166,6 +187,10 @@ impl Counters {
         add(&self.dropped[reason as usize], number as u64);
     }
 
+    pub(crate) fn on_demand(&self, event: OnDemandEvent) {
+        add(&self.on_demand[event as usize], 1);
+    }
+
     pub(crate) fn batch(&self) {
         add(&self.batches, 1);
     }
@@ -190,6 +215,7 @@ pub struct Stats {
     queries: [[u64; 2]; 2],
     rcodes: [u64; RCODES.len() + 1],
     dropped: [u64; DropReason::ALL.len()],
+    on_demand: [u64; OnDemandEvent::ALL.len()],
     /// Answers with the TC bit.
     pub truncated: u64,
     /// Bytes of DNS messages written as answers.
@@ -200,6 +226,8 @@ pub struct Stats {
     pub tcp_connections: u64,
     /// TCP connections open now.
     pub tcp_connections_open: u64,
+    /// Queries that wait for an origin now.
+    pub parked: u64,
 }
 
 impl Stats {
@@ -211,6 +239,7 @@ impl Stats {
             stats.queries.iter_mut().flatten().zip(flat).for_each(|(sum, counter)| *sum += load(counter));
             stats.rcodes.iter_mut().zip(&counters.rcodes).for_each(|(sum, counter)| *sum += load(counter));
             stats.dropped.iter_mut().zip(&counters.dropped).for_each(|(sum, counter)| *sum += load(counter));
+            stats.on_demand.iter_mut().zip(&counters.on_demand).for_each(|(sum, counter)| *sum += load(counter));
             stats.truncated += load(&counters.truncated);
             stats.answer_bytes += load(&counters.answer_bytes);
             stats.udp_batches += load(&counters.batches);
@@ -244,6 +273,16 @@ impl Stats {
     /// Messages and connections dropped, by reason.
     pub fn dropped(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
         DropReason::ALL.iter().copied().zip(self.dropped)
+    }
+
+    /// What happened to questions of zones that are filled on demand.
+    pub fn on_demand(&self) -> impl Iterator<Item = (OnDemandEvent, u64)> + '_ {
+        OnDemandEvent::ALL.iter().copied().zip(self.on_demand)
+    }
+
+    /// How often this happened to a question of such a zone.
+    pub fn on_demand_for(&self, event: OnDemandEvent) -> u64 {
+        self.on_demand[event as usize]
     }
 
     /// Messages and connections dropped for this reason.

@@ -13,9 +13,10 @@ use std::{
 use crate::{
     Shared,
     bind::LANE_WAIT_MAX,
-    line::{self, Client},
+    line::{self, Client, Context, Responded},
+    parking::{CompletedSender, ParkedDatagram},
     settings::UDP_PAYLOAD_BYTES_MIN,
-    sockets::{Batch, Sent, UdpSocket, Waiter},
+    sockets::{Batch, Datagram, Sent, UdpSocket, Waiter},
     stats::{Counters, DropReason, Transport},
 };
 
@@ -28,9 +29,11 @@ const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
 /// One worker of the lane.
 pub(crate) struct UdpWorker {
-    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) sockets: Vec<Arc<UdpSocket>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    /// Who writes the answers of what had to wait: the TCP thread of the same worker.
+    pub(crate) completed: CompletedSender,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -50,7 +53,7 @@ impl UdpWorker {
     }
 
     /// Waits right in the call that receives: one system call for a batch.
-    fn serve_one(&self, socket: &UdpSocket, batch: &mut Batch) {
+    fn serve_one(&self, socket: &Arc<UdpSocket>, batch: &mut Batch) {
         while !self.stop.load(Ordering::Relaxed) {
             self.counters.wake();
             self.serve(socket, batch, true);
@@ -75,7 +78,7 @@ impl UdpWorker {
     }
 
     /// Answers what a ready socket holds, but keeps the others waiting only for so long.
-    fn serve_batches(&self, socket: &UdpSocket, batch: &mut Batch) {
+    fn serve_batches(&self, socket: &Arc<UdpSocket>, batch: &mut Batch) {
         for _ in 0..BATCHES_IN_TURN_MAX {
             self.serve(socket, batch, false);
             if !batch.is_full() {
@@ -93,7 +96,7 @@ impl UdpWorker {
     }
 
     /// Receives a batch, answers it, and returns how many datagrams it had.
-    fn serve(&self, socket: &UdpSocket, batch: &mut Batch, wait: bool) -> usize {
+    fn serve(&self, socket: &Arc<UdpSocket>, batch: &mut Batch, wait: bool) -> usize {
         let received = match batch.receive(socket, wait) {
             Ok(received) => received,
             Err(error) => {
@@ -111,7 +114,11 @@ impl UdpWorker {
             batch.answer(|datagram, out| {
                 let client = Client { peer: datagram.peer, transport: Transport::Udp, idle: Duration::ZERO };
                 let room = room.min(out.len());
-                line::respond(datagram.bytes, &client, context, &mut out[..room])
+                let out = &mut out[..room];
+                match line::respond_or_miss(datagram.bytes, &client, context, out) {
+                    Responded::Answer(bytes) => bytes,
+                    Responded::Miss(zone) => self.park(socket, &datagram, zone, &client, context, out),
+                }
             });
         });
         let Sent { no_room, failed, .. } = batch.send(socket);
@@ -120,5 +127,23 @@ impl UdpWorker {
             self.counters.dropped(DropReason::SendFailed, failed);
         }
         received
+    }
+
+    /// Lets a query wait for its origin; returns the bytes of an answer if it cannot.
+    #[cold]
+    fn park(
+        &self,
+        socket: &Arc<UdpSocket>,
+        datagram: &Datagram<'_>,
+        zone: u64,
+        client: &Client,
+        context: &Context<'_>,
+        out: &mut [u8],
+    ) -> usize {
+        let way = ParkedDatagram { socket: Arc::clone(socket), back: datagram.way_back() };
+        match self.shared.park(datagram.bytes, Some(way), zone, &self.completed, &self.counters) {
+            Ok(()) => 0,
+            Err(filled) => line::respond_filled(datagram.bytes, client, context, &filled, out),
+        }
     }
 }

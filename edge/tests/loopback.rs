@@ -44,6 +44,7 @@ fn start(listen: &[&str], change: impl FnOnce(&mut Settings)) -> Running {
         settings: Arc::clone(&settings),
         notify: Arc::new(NoNotify),
         transfers: None,
+        on_demand: None,
         health: publisher,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), addresses, settings, health }

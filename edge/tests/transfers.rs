@@ -95,6 +95,7 @@ fn start(messages: usize, end: NextMessage, send: Duration) -> Running {
         settings: Arc::new(ArcSwap::from_pointee(settings)),
         notify: Arc::new(NoNotify),
         transfers: Some(Arc::new(giver)),
+        on_demand: None,
         health: health::channel("edge", Duration::from_secs(3), Instant::now()).0,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), address, made, open }

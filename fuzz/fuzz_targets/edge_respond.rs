@@ -56,6 +56,7 @@ fuzz_target!(|message: &[u8]| {
         settings: &settings,
         notify: &Refuse,
         transfers: None,
+        on_demand: None,
         counters: &counters,
         now_s: 1_559_731_985,
     };

@@ -1,28 +1,42 @@
 //! The fourth room: which zone, and what it has for the question.
 
 use wire::{Question, Rcode, Rtype};
-use zones::{Answer, Outcome, ZoneState, ZoneTable};
+use zones::{Answer, Outcome, ZoneState};
 
 use crate::line::{
-    answer,
+    Context, answer, on_demand,
     reply::{ExtendedError, Reply},
 };
 
+/// How far a question has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The answer is written.
+    Written,
+    /// The origin of the zone with this number in the cache has to be asked.
+    Miss(u64),
+}
+
 /// Answers a question of class IN.
-pub(super) fn answer(reply: &mut Reply<'_, '_>, question: &Question<'_>, zones: &ZoneTable) {
+pub(super) fn answer(reply: &mut Reply<'_, '_>, question: &Question<'_>, context: &Context<'_>) -> Step {
+    let refuse = |reply: &mut Reply<'_, '_>, rcode, error| {
+        reply.refuse(rcode, error);
+        Step::Written
+    };
     if let Some((rcode, error)) = judge_type(question.rtype) {
-        return reply.refuse(rcode, error);
+        return refuse(reply, rcode, error);
     }
-    let Some(slot) = zones.find(question.name, question.rtype) else {
-        return reply.refuse(Rcode::REFUSED, Some(ExtendedError::NotAuthoritative));
+    let Some(slot) = context.zones.find(question.name, question.rtype) else {
+        return refuse(reply, Rcode::REFUSED, Some(ExtendedError::NotAuthoritative));
     };
     let state = slot.state();
     let zone = match &**state {
         ZoneState::Serving(zone) => zone,
-        ZoneState::Pending | ZoneState::OnDemand { .. } => {
-            return reply.refuse(Rcode::SERVFAIL, Some(ExtendedError::NotReady));
+        ZoneState::OnDemand { id } => {
+            return on_demand::answer(reply, question, *id, slot.apex(), context.on_demand, context.counters);
         }
-        ZoneState::Expired(_) => return reply.refuse(Rcode::SERVFAIL, Some(ExtendedError::InvalidData)),
+        ZoneState::Pending => return refuse(reply, Rcode::SERVFAIL, Some(ExtendedError::NotReady)),
+        ZoneState::Expired(_) => return refuse(reply, Rcode::SERVFAIL, Some(ExtendedError::InvalidData)),
     };
     let mut found = Answer::new();
     let outcome = zone.find(question.name, question.rtype, reply.dnssec_ok(), &mut found);
@@ -30,6 +44,7 @@ pub(super) fn answer(reply: &mut Reply<'_, '_>, question: &Question<'_>, zones: 
         zone.find_additional(reply.dnssec_ok(), &mut found);
     }
     answer::write(reply, question.rtype, outcome, &found);
+    Step::Written
 }
 
 /// Types whose data name hosts that a client looks up next.

@@ -1,13 +1,15 @@
 //! A query's way, the same for every lane: receive → admit → parse → find → choose → answer, and no way back.
 //!
 //! A lane receives; [`respond`] is the rest. It neither allocates nor waits, reads no clock, and its only effects are
-//! the answer's bytes and the counters. (`choose` comes with traffic management.)
+//! the answer's bytes and the counters. For zones that are filled on demand there is a way out between find and answer: a
+//! miss is parked by the lane, and comes back to [`respond_filled`]. (`choose` comes with traffic management.)
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod admit;
 mod answer;
 mod chaos;
 mod find;
+mod on_demand;
 mod reply;
 mod request;
 #[cfg(test)]
@@ -24,6 +26,9 @@ use crate::{
     stats::{Counters, DropReason, Family, Transport},
 };
 use admit::Verdict;
+use cache::{Failure, Filled};
+use find::Step;
+pub use on_demand::{Miss, MissHandler, OnDemand};
 use reply::{ExtendedError, Finished, Reply};
 use request::{Form, Parsed, Request};
 pub(crate) use transfer::{Begun, begin_transfer};
@@ -51,6 +56,8 @@ pub struct Context<'a> {
     pub notify: &'a dyn NotifyHandler,
     /// Who answers those that sign their queries; without it nobody is known.
     pub transfers: Option<&'a dyn TransferHandler>,
+    /// Where answers of zones without a copy come from; without it such zones are not ready.
+    pub on_demand: Option<OnDemand<'a>>,
     /// The counters of this thread.
     pub counters: &'a Counters,
     /// Seconds since 1970, for the age of cookies; wraps around in 2106 as they do.
@@ -75,27 +82,45 @@ pub enum NotifyOutcome {
     Ignore,
 }
 
-/// Answers one message: writes to `out` and returns how many bytes to send, 0 for none.
+/// What a message gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Responded {
+    /// An answer of so many bytes; nothing if 0.
+    Answer(usize),
+    /// An answer later: the origin of the zone with this number in the cache has to be asked. [`respond_filled`] writes it.
+    Miss(u64),
+}
+
+/// Answers one message: writes to `out` and returns how many bytes to send, 0 for none. Nobody waits for an origin here:
+/// what would have to is a failure. Else as [`respond_or_miss`].
+pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut [u8]) -> usize {
+    match respond_or_miss(message, client, context, out) {
+        Responded::Answer(bytes) => bytes,
+        Responded::Miss(_) => respond_filled(message, client, context, &Filled::Failed(Failure::NoOrigin), out),
+    }
+}
+
+/// Answers one message, or says whose origin has to be asked.
 ///
 /// `out` holds at least the largest answer of the client's transport (over UDP
 /// [`Settings::udp_payload_bytes_max`], over TCP 65,535 bytes); a smaller one truncates answers earlier. Any bytes are
 /// fit to be a message.
-pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut [u8]) -> usize {
+pub fn respond_or_miss(message: &[u8], client: &Client, context: &Context<'_>, out: &mut [u8]) -> Responded {
     context.counters.query(client.transport, Family::of(client.peer.ip()));
     if let Verdict::Drop(reason) = admit::admit(message, client.peer) {
         context.counters.dropped(reason, 1);
-        return 0;
+        return Responded::Answer(0);
     }
     // Matched where it stands: a request is large to move.
     let mut parsed = request::parse(message, client, context.settings, context.now_s);
     let finished = match &mut parsed {
         Parsed::Request(request) if request.query.header.flags.opcode() == Opcode::NOTIFY => {
             match context.notify.handle(message, client.peer, out) {
-                NotifyOutcome::Answer(bytes) => return count_foreign(out, bytes, context.counters),
+                NotifyOutcome::Answer(bytes) => return Responded::Answer(count_foreign(out, bytes, context.counters)),
                 NotifyOutcome::Refuse => refuse(out, request, Rcode::REFUSED),
                 NotifyOutcome::Ignore => {
                     context.counters.dropped(DropReason::Notify, 1);
-                    return 0;
+                    return Responded::Answer(0);
                 }
             }
         }
@@ -104,18 +129,44 @@ pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut
                 transfer::Answered::Here(finished) => finished,
                 transfer::Answered::Elsewhere(0) => {
                     context.counters.dropped(DropReason::Signed, 1);
-                    return 0;
+                    return Responded::Answer(0);
                 }
-                transfer::Answered::Elsewhere(bytes) => return count_foreign(out, bytes, context.counters),
+                transfer::Answered::Elsewhere(bytes) => {
+                    return Responded::Answer(count_foreign(out, bytes, context.counters));
+                }
             }
         }
-        Parsed::Request(request) => answer_request(out, request, context),
+        Parsed::Request(request) => match answer_request(out, request, context) {
+            Answered::Here(finished) => finished,
+            Answered::Miss(zone) => return Responded::Miss(zone),
+        },
         Parsed::Rejected(header, rcode) => reply::write_bare(out, *header, *rcode),
         Parsed::Drop(reason) => {
             context.counters.dropped(*reason, 1);
-            return 0;
+            return Responded::Answer(0);
         }
     };
+    context.counters.answer(finished.rcode, finished.truncated, finished.bytes);
+    Responded::Answer(finished.bytes)
+}
+
+/// Answers a message that was a miss with what became of it.
+pub fn respond_filled(
+    message: &[u8],
+    client: &Client,
+    context: &Context<'_>,
+    filled: &Filled,
+    out: &mut [u8],
+) -> usize {
+    let Parsed::Request(request) = request::parse(message, client, context.settings, context.now_s) else { return 0 };
+    let Some(question) = &request.query.question else { return 0 };
+    let write = |out: &mut [u8]| -> Result<Finished, Full> {
+        let mut reply = Reply::begin(out, &request.form, Some(question))?;
+        let now = context.on_demand.map_or_else(std::time::Instant::now, |on_demand| (on_demand.clock)());
+        on_demand::write_filled(&mut reply, question, filled, now, context.counters);
+        Ok(reply.finish())
+    };
+    let finished = write(out).unwrap_or_else(|Full| reply::write_bare(out, request.query.header, Rcode::SERVFAIL));
     context.counters.answer(finished.rcode, finished.truncated, finished.bytes);
     finished.bytes
 }
@@ -129,19 +180,25 @@ fn count_foreign(out: &[u8], bytes: usize, counters: &Counters) -> usize {
     bytes
 }
 
+/// What became of a well-formed query.
+enum Answered {
+    Here(Finished),
+    Miss(u64),
+}
+
 /// Answers a well-formed query.
-fn answer_request(out: &mut [u8], request: &Request<'_>, context: &Context<'_>) -> Finished {
+fn answer_request(out: &mut [u8], request: &Request<'_>, context: &Context<'_>) -> Answered {
     if let Some(rcode) = request.refused {
-        return refuse(out, request, rcode);
+        return Answered::Here(refuse(out, request, rcode));
     }
     let Some(question) = &request.query.question else {
         // Only to learn a cookie may one ask nothing (RFC 7873 §5.4).
         let rcode = if request.has_cookie { Rcode::NOERROR } else { Rcode::FORMERR };
-        return refuse(out, request, rcode);
+        return Answered::Here(refuse(out, request, rcode));
     };
     match try_answer(out, &request.form, question, context) {
-        Ok(finished) => finished,
-        Err(Full) => reply::write_bare(out, request.query.header, Rcode::SERVFAIL),
+        Ok(answered) => answered,
+        Err(Full) => Answered::Here(reply::write_bare(out, request.query.header, Rcode::SERVFAIL)),
     }
 }
 
@@ -150,14 +207,18 @@ fn try_answer(
     form: &Form<'_>,
     question: &Question<'_>,
     context: &Context<'_>,
-) -> Result<Finished, Full> {
+) -> Result<Answered, Full> {
     let mut reply = Reply::begin(out, form, Some(question))?;
     match question.class {
-        Class::IN => find::answer(&mut reply, question, context.zones),
+        Class::IN => {
+            if let Step::Miss(zone) = find::answer(&mut reply, question, context) {
+                return Ok(Answered::Miss(zone));
+            }
+        }
         Class::CH => chaos::answer(&mut reply, question, context.settings),
         _ => reply.refuse(Rcode::REFUSED, Some(ExtendedError::NotAuthoritative)),
     }
-    Ok(reply.finish())
+    Ok(Answered::Here(reply.finish()))
 }
 
 /// Answers with the question and a code.

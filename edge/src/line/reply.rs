@@ -8,16 +8,26 @@ use crate::line::request::Form;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(super) enum ExtendedError {
-    /// The zone is configured, but no copy of it has arrived yet.
+    /// The origin is silent; the answer is older than its TTL (RFC 8767).
+    StaleAnswer = 3,
+    /// The zone is configured, but no copy of it has arrived yet; or its origin is asked too much already.
     NotReady = 14,
     /// Transfers are for the secondaries of the hidden origin, not for clients.
     Prohibited = 18,
+    /// The same as a stale answer, of a name that was not there.
+    StaleNxdomain = 19,
     /// Not a zone of ours.
     NotAuthoritative = 20,
     /// This kind of query is not there.
     NotSupported = 21,
+    /// No origin answers.
+    NoReachableAuthority = 22,
+    /// No origin answers in a way that could be used.
+    NetworkError = 23,
     /// The zone's data have expired.
     InvalidData = 24,
+    /// Made from NSEC records that were learned before (RFC 8198).
+    Synthesized = 29,
 }
 
 /// An answer that is being written.
@@ -64,6 +74,15 @@ impl<'b, 'f> Reply<'b, 'f> {
     pub(super) fn refuse(&mut self, rcode: Rcode, error: Option<ExtendedError>) {
         self.rcode = rcode;
         self.extended_error = error;
+    }
+
+    /// Explains an answer that has sections: room for that is kept.
+    pub(super) fn explain(&mut self, error: ExtendedError) {
+        const OPTION_BYTES: usize = 4 + 2;
+        if self.form.edns.is_some() {
+            self.extended_error = Some(error);
+            self.writer.set_limit((self.writer.len() + self.writer.room()).saturating_sub(OPTION_BYTES));
+        }
     }
 
     /// Whether the answer may be as long as any message: over a stream.

@@ -124,8 +124,11 @@ pub(super) fn answer_signed(
 
 fn answer_plain(out: &mut [u8], request: &Request<'_>, context: &Context<'_>) -> Finished {
     match (&request.query.question, request.refused) {
-        (Some(question), None) => try_answer(out, &request.form, question, context)
-            .unwrap_or_else(|wire::Full| refuse(out, request, Rcode::SERVFAIL)),
+        (Some(question), None) => match try_answer(out, &request.form, question, context) {
+            Ok(super::Answered::Here(finished)) => finished,
+            // Signed queries are those of other nodes, which have origins of their own to ask.
+            Ok(super::Answered::Miss(_)) | Err(wire::Full) => refuse(out, request, Rcode::SERVFAIL),
+        },
         (_, refused) => refuse(out, request, refused.unwrap_or(Rcode::FORMERR)),
     }
 }

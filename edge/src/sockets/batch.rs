@@ -43,6 +43,62 @@ const PKTINFO_V6_BYTES: usize = CONTROL_DATA_OFFSET + size_of::<libc::in6_pktinf
 pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) peer: SocketAddr,
+    name: &'a RawName,
+    name_bytes: libc::socklen_t,
+    /// None where the socket does not ask where a datagram was sent to.
+    control: Option<&'a RawControl>,
+}
+
+/// Where the answer to a datagram goes, and from which address, to send it later.
+#[derive(Clone, Copy)]
+pub(crate) struct WayBack {
+    name: RawName,
+    name_bytes: libc::socklen_t,
+    control: RawControl,
+    control_bytes: usize,
+    pub(crate) peer: SocketAddr,
+}
+
+impl Datagram<'_> {
+    /// The way back to its sender.
+    pub(crate) fn way_back(&self) -> WayBack {
+        let mut control = self.control.copied().unwrap_or(RawControl([0; 64]));
+        let control_bytes = if self.control.is_some() { prepare_control(&mut control) } else { 0 };
+        WayBack { name: *self.name, name_bytes: self.name_bytes, control, control_bytes, peer: self.peer }
+    }
+}
+
+impl std::fmt::Debug for WayBack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WayBack({})", self.peer)
+    }
+}
+
+impl UdpSocket {
+    /// Sends one message the way back. Never waits: an error of kind `WouldBlock` says that the send buffer is full.
+    pub(crate) fn send_back(&self, message: &[u8], way: &WayBack) -> io::Result<()> {
+        let mut way = *way;
+        let mut vector = libc::iovec { iov_base: message.as_ptr().cast_mut().cast(), iov_len: message.len() };
+        let header = libc::msghdr {
+            msg_name: (&raw mut way.name).cast(),
+            msg_namelen: way.name_bytes,
+            msg_iov: &raw mut vector,
+            msg_iovlen: 1,
+            msg_control: if way.control_bytes > 0 { (&raw mut way.control).cast() } else { std::ptr::null_mut() },
+            msg_controllen: way.control_bytes,
+            msg_flags: 0,
+        };
+        loop {
+            // SAFETY: the header points to a name, one vector and (or null) a control message that live until the end of
+            // this function, with their true lengths; the kernel only reads them and the message.
+            let sent = unsafe { libc::sendmsg(self.as_fd().as_raw_fd(), &raw const header, libc::MSG_DONTWAIT) };
+            match io::Error::last_os_error() {
+                _ if sent >= 0 => return Ok(()),
+                error if error.kind() == io::ErrorKind::Interrupted => {}
+                error => return Err(error),
+            }
+        }
+    }
 }
 
 /// An answer: which datagram it is for, where it stands, and the length of its control message.
@@ -201,7 +257,14 @@ impl Batch {
             let length = (self.receive_headers[index].msg_len as usize).min(QUERY_BYTES_MAX);
             let offset = index * QUERY_STRIDE_BYTES;
             let Some(peer) = read_peer(&self.names[index]) else { continue };
-            let datagram = Datagram { bytes: &self.queries[offset..offset + length], peer };
+            let header = &self.receive_headers[index].msg_hdr;
+            let datagram = Datagram {
+                bytes: &self.queries[offset..offset + length],
+                peer,
+                name: &self.names[index],
+                name_bytes: header.msg_namelen,
+                control: (header.msg_controllen > 0).then_some(&self.controls[index]),
+            };
             let room = &mut self.answers[start..start + ANSWER_BYTES_MAX];
             let length = respond(datagram, room).min(ANSWER_BYTES_MAX);
             if length > 0 {

@@ -11,7 +11,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
-pub(crate) use batch::{Batch, Sent};
+pub(crate) use batch::{Batch, Datagram, Sent, WayBack};
 pub(crate) use wait::Waiter;
 
 /// A bound UDP socket of one lane.

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    sync::Arc,
     time::Duration,
 };
 
@@ -20,7 +21,7 @@ pub(crate) struct Waiter {
 
 impl Waiter {
     /// Watches `sockets`; each is known by its position from then on.
-    pub(crate) fn new(sockets: &[UdpSocket], timeout: Duration) -> io::Result<Self> {
+    pub(crate) fn new(sockets: &[Arc<UdpSocket>], timeout: Duration) -> io::Result<Self> {
         // SAFETY: no pointers are passed; the result is checked before it is taken as a descriptor.
         let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if fd < 0 {

@@ -1,20 +1,23 @@
-//! One TCP connection: messages in, answers out, in the order of the queries (RFC 7766).
+//! One TCP connection: messages in, answers out, in the order of the queries but for those that wait for an origin: they
+//! are overtaken (RFC 7766 §6.2.1.1).
 //!
-//! Memory is bounded: [`QUERY_BYTES_MAX`] for what comes in, [`PENDING_BYTES`] and one answer for what goes out. A
-//! connection whose client does not take its answers is not read from, and one that stays so is closed.
+//! Memory is bounded: [`QUERY_BYTES_MAX`] for what comes in, [`PENDING_BYTES`] and one answer for what goes out, and
+//! [`WAITING_MAX`] queries that wait. A connection whose client does not take its answers is not read from, and one that
+//! stays so is closed.
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::{future, net::SocketAddr, rc::Rc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::watch,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{Lane, Phase};
+use super::{Lane, Left, Parked, Phase};
 use crate::{
     line::{Client, MessageStream, NextMessage},
+    parking::{Completed, CompletedReceiver, CompletedSender},
     stats::{DropReason, Transport},
 };
 
@@ -22,6 +25,8 @@ use crate::{
 const QUERY_BYTES_MAX: usize = 8192;
 /// Answers are sent once they have this many bytes, or there is no further query at hand.
 const PENDING_BYTES: usize = 16 << 10;
+/// Queries of one connection that may wait for their origins at a time; until one of them is answered, no more are taken.
+const WAITING_MAX: usize = 256;
 /// What a connection keeps for its next answers.
 const PENDING_BYTES_KEPT: usize = 4 << 10;
 const LENGTH_BYTES: usize = 2;
@@ -40,7 +45,34 @@ pub(super) enum Ended {
 /// What became of waiting for bytes.
 enum Received {
     Bytes,
+    /// A query that waited does so no longer.
+    Completed(Completed),
     End(Ended),
+}
+
+/// The queries of a connection that wait. Most connections never have any.
+#[derive(Default)]
+struct Waiting {
+    number: usize,
+    channel: Option<(CompletedSender, CompletedReceiver)>,
+}
+
+impl Waiting {
+    fn sender(&mut self) -> &CompletedSender {
+        &self.channel.get_or_insert_with(mpsc::unbounded_channel).0
+    }
+
+    /// The next one to be answered. May be dropped at any time without losing one.
+    async fn next(&mut self) -> Completed {
+        match &mut self.channel {
+            Some((_, receiver)) if self.number > 0 => match receiver.recv().await {
+                Some(completed) => completed,
+                // Not reached: a sender stands beside it.
+                None => future::pending().await,
+            },
+            _ => future::pending().await,
+        }
+    }
 }
 
 pub(super) struct Connection {
@@ -51,12 +83,16 @@ pub(super) struct Connection {
     inbound: Box<[u8]>,
     filled: usize,
     pending: Vec<u8>,
+    waiting: Waiting,
+    /// The client will ask no more; what it asked is still answered (RFC 7766 §6.2.4).
+    asked_all: bool,
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, lane: Rc<Lane>) -> Self {
         let inbound = vec![0; LENGTH_BYTES + QUERY_BYTES_MAX].into();
-        Connection { stream, peer, lane, inbound, filled: 0, pending: Vec::new() }
+        let waiting = Waiting::default();
+        Connection { stream, peer, lane, inbound, filled: 0, pending: Vec::new(), waiting, asked_all: false }
     }
 
     /// Answers until the client is done, is too slow, or the edge stops.
@@ -66,26 +102,38 @@ impl Connection {
         let mut pressure = self.lane.connections.watch_pressure();
         loop {
             match self.receive(&mut phase, &mut pressure).await {
-                Received::Bytes => {}
+                Received::Bytes => {
+                    if let Err(ended) = self.answer_all(&pressure).await {
+                        return ended;
+                    }
+                }
+                Received::Completed(completed) => {
+                    self.answer_completed(completed);
+                    if let Err(ended) = self.send().await {
+                        return ended;
+                    }
+                }
                 Received::End(ended) => return ended,
-            }
-            if let Err(ended) = self.answer_all(&pressure).await {
-                return ended;
             }
         }
     }
 
-    /// Waits for more bytes: as long as a client may be idle, or as long as the rest of a message may take.
+    /// Waits for more bytes: as long as a client may be idle, or as long as the rest of a message may take. A client that
+    /// waits itself, for the answer of an origin, is not idle.
     async fn receive(&mut self, phase: &mut watch::Receiver<Phase>, pressure: &mut watch::Receiver<bool>) -> Received {
         let since = Instant::now();
         let begun = self.filled > 0;
         loop {
+            let waits = self.waiting.number > 0;
+            if self.asked_all && !waits {
+                return Received::End(Ended::Quietly);
+            }
             let (wait, reason) = match begun {
                 true => (self.lane.shared.settings.load().tcp.receive, DropReason::TcpSlowWriter),
                 false => (self.idle(*pressure.borrow_and_update()), DropReason::TcpIdle),
             };
             // Its first message is due however scarce connections are.
-            if !begun && *phase.borrow_and_update() != Phase::Serving {
+            if !begun && *phase.borrow_and_update() != Phase::Serving && !waits {
                 return Received::End(Ended::Quietly);
             }
             let deadline = since + wait;
@@ -93,8 +141,9 @@ impl Connection {
                 return Received::End(Ended::Dropped(DropReason::TcpTooLong));
             };
             tokio::select! {
-                read = self.stream.read(room) => match read {
-                    Ok(0) => return Received::End(Ended::Quietly),
+                completed = self.waiting.next(), if waits => return Received::Completed(completed),
+                read = self.stream.read(room), if !self.asked_all => match read {
+                    Ok(0) => self.asked_all = true,
                     Ok(bytes) => {
                         self.filled += bytes;
                         if self.has_message() || !begun {
@@ -103,7 +152,7 @@ impl Connection {
                     }
                     Err(_) => return Received::End(Ended::Dropped(DropReason::TcpBroken)),
                 },
-                () = sleep_until(deadline) => return Received::End(Ended::Dropped(reason)),
+                () = sleep_until(deadline), if begun || !waits => return Received::End(Ended::Dropped(reason)),
                 _ = pressure.changed(), if !begun => {}
                 _ = phase.changed(), if !begun => {}
             }
@@ -127,8 +176,20 @@ impl Connection {
         let mut done = 0;
         while let Some(message) = self.inbound.get(done..self.filled).and_then(next_message) {
             done += LENGTH_BYTES + message.len();
-            if let Some(stream) = self.lane.respond(message, &client, &mut self.pending) {
-                self.send_stream(stream).await?;
+            match self.lane.respond(message, &client, &mut self.pending) {
+                Left::Nothing => {}
+                Left::Stream(stream) => self.send_stream(stream).await?,
+                Left::Miss(zone) => {
+                    let sender = self.waiting.sender();
+                    if self.lane.park(message, zone, &client, sender, &mut self.pending) == Parked::Waits {
+                        self.waiting.number += 1;
+                    }
+                }
+            }
+            while self.waiting.number >= WAITING_MAX {
+                self.send().await?;
+                let completed = self.waiting.next().await;
+                self.answer_completed(completed);
             }
             if self.pending.len() >= PENDING_BYTES {
                 self.send().await?;
@@ -144,6 +205,18 @@ impl Connection {
                 _ => Err(Ended::Dropped(DropReason::TcpTooLong)),
             },
             _ => Ok(()),
+        }
+    }
+
+    /// Answers a query that waited, and all others that do so no longer, behind what is pending.
+    fn answer_completed(&mut self, completed: Completed) {
+        let client = Client { peer: self.peer, transport: Transport::Tcp, idle: self.idle(false) };
+        let mut next = Some(completed);
+        while let Some(Completed { query, filled }) = next {
+            self.waiting.number = self.waiting.number.saturating_sub(1);
+            self.lane.respond_filled(&query.message, &client, &filled, &mut self.pending);
+            let more = self.pending.len() < PENDING_BYTES;
+            next = self.waiting.channel.as_mut().filter(|_| more).and_then(|(_, receiver)| receiver.try_recv().ok());
         }
     }
 

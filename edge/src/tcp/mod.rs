@@ -19,10 +19,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use crate::settings::UDP_PAYLOAD_BYTES_MIN;
 use crate::{
     Shared,
-    line::{self, Begun, Client, MessageStream},
-    stats::Counters,
+    line::{self, Begun, Client, MessageStream, Responded},
+    parking::{Completed, CompletedReceiver, CompletedSender},
+    stats::{Counters, DropReason, Transport},
 };
 use connection::{Connection, Ended};
 pub(crate) use limits::Connections;
@@ -45,6 +47,8 @@ pub(crate) struct TcpWorker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: Arc<Connections>,
+    /// Queries of the UDP lane that had to wait and do so no longer.
+    pub(crate) completed: CompletedReceiver,
     pub(crate) phase: watch::Receiver<Phase>,
 }
 
@@ -70,6 +74,7 @@ impl TcpWorker {
         let mut phase = self.phase;
         LocalSet::new().block_on(&runtime, async {
             let mut tasks = JoinSet::new();
+            tasks.spawn_local(answer_datagrams(self.completed, Rc::clone(&lane)));
             for listener in self.listeners {
                 let listener = TcpListener::from_std(listener)?;
                 tasks.spawn_local(accept(listener, Rc::clone(&lane), phase.clone()));
@@ -88,6 +93,13 @@ impl TcpWorker {
             let _ = timeout(grace, async { while tasks.join_next().await.is_some() {} }).await;
             Ok(())
         })
+    }
+}
+
+/// Answers the datagrams that had to wait, until there can be no more of them.
+async fn answer_datagrams(mut completed: CompletedReceiver, lane: Rc<Lane>) {
+    while let Some(done) = completed.recv().await {
+        lane.answer_datagram(&done);
     }
 }
 
@@ -127,27 +139,97 @@ async fn accept(listener: TcpListener, lane: Rc<Lane>, mut phase: watch::Receive
     while open.join_next().await.is_some() {}
 }
 
+/// What is left to do for a message.
+enum Left {
+    Nothing,
+    /// To send a transfer.
+    Stream(Box<dyn MessageStream>),
+    /// To ask the origin of the zone with this number.
+    Miss(u64),
+}
+
 impl Lane {
-    /// Answers a message behind what is pending, with its length in front; a transfer comes back to be sent.
-    fn respond(&self, message: &[u8], client: &Client, pending: &mut Vec<u8>) -> Option<Box<dyn MessageStream>> {
+    /// Answers a message behind what is pending, with its length in front, as far as that needs no waiting.
+    fn respond(&self, message: &[u8], client: &Client, pending: &mut Vec<u8>) -> Left {
         let mut scratch = self.scratch.borrow_mut();
         let begun = self.shared.with_context(&self.counters, |context| {
             match line::begin_transfer(message, client, context, &mut scratch) {
-                Begun::Not => Begun::Answer(line::respond(message, client, context, &mut scratch)),
-                begun => begun,
+                Begun::Not => Err(line::respond_or_miss(message, client, context, &mut scratch)),
+                begun => Ok(begun),
             }
         });
         let length = match begun {
-            Begun::Stream(stream) => return Some(stream),
-            Begun::Answer(length) => length,
-            Begun::Not => 0,
+            Ok(Begun::Stream(stream)) => return Left::Stream(stream),
+            Err(Responded::Miss(zone)) => return Left::Miss(zone),
+            Ok(Begun::Answer(length)) | Err(Responded::Answer(length)) => length,
+            Ok(Begun::Not) => 0,
         };
-        if let (Some(answer), Ok(prefix)) = (scratch.get(..length), u16::try_from(length))
-            && length > 0
-        {
-            pending.extend_from_slice(&prefix.to_be_bytes());
-            pending.extend_from_slice(answer);
+        push_message(pending, scratch.get(..length).unwrap_or_default());
+        Left::Nothing
+    }
+
+    /// Lets a message wait for the origin of its zone; answers it behind what is pending if it cannot.
+    fn park(
+        &self,
+        message: &[u8],
+        zone: u64,
+        client: &Client,
+        completed: &CompletedSender,
+        pending: &mut Vec<u8>,
+    ) -> Parked {
+        match self.shared.park(message, None, zone, completed, &self.counters) {
+            Ok(()) => Parked::Waits,
+            Err(filled) => {
+                self.respond_filled(message, client, &filled, pending);
+                Parked::Answered
+            }
         }
-        None
+    }
+
+    /// Answers a message that was a miss behind what is pending.
+    fn respond_filled(&self, message: &[u8], client: &Client, filled: &cache::Filled, pending: &mut Vec<u8>) {
+        let mut scratch = self.scratch.borrow_mut();
+        let length = self.shared.with_context(&self.counters, |context| {
+            line::respond_filled(message, client, context, filled, &mut scratch)
+        });
+        push_message(pending, scratch.get(..length).unwrap_or_default());
+    }
+
+    /// Answers a datagram that had to wait, from the socket and the address that it came to.
+    fn answer_datagram(&self, Completed { query, filled }: &Completed) {
+        let Some(datagram) = &query.datagram else { return };
+        let mut scratch = self.scratch.borrow_mut();
+        let length = self.shared.with_context(&self.counters, |context| {
+            let room = usize::from(context.settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
+            let client = Client { peer: datagram.back.peer, transport: Transport::Udp, idle: Duration::ZERO };
+            let room = room.min(scratch.len());
+            let out = scratch.get_mut(..room).unwrap_or_default();
+            line::respond_filled(&query.message, &client, context, filled, out)
+        });
+        let Some(answer) = scratch.get(..length).filter(|answer| !answer.is_empty()) else { return };
+        match datagram.socket.send_back(answer, &datagram.back) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.counters.dropped(DropReason::SendBufferFull, 1);
+            }
+            Err(_) => self.counters.dropped(DropReason::SendFailed, 1),
+        }
+    }
+}
+
+/// Whether a message waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Parked {
+    Waits,
+    Answered,
+}
+
+/// Puts an answer behind what is pending, with its length in front; nothing if there is none.
+fn push_message(pending: &mut Vec<u8>, answer: &[u8]) {
+    if let Ok(prefix) = u16::try_from(answer.len())
+        && prefix > 0
+    {
+        pending.extend_from_slice(&prefix.to_be_bytes());
+        pending.extend_from_slice(answer);
     }
 }

@@ -20,6 +20,10 @@ impl Collector for EdgeCollector {
         let Some(stats) = self.0.services.edge_stats() else { return Ok(()) };
         encode_queries(&mut encoder, &stats)?;
         encode_responses(&mut encoder, &stats)?;
+        encode_on_demand(&mut encoder, &stats)?;
+        if let Some(cache) = self.0.services.cache_stats() {
+            encode_cache(&mut encoder, &cache)?;
+        }
         let mut counter = |name, about, unit: Option<Unit>, number: u64| {
             let metric = encoder.encode_descriptor(name, about, unit.as_ref(), MetricType::Counter)?;
             ConstCounter::new(number).encode(metric)
@@ -28,13 +32,8 @@ impl Collector for EdgeCollector {
         counter("response", "Bytes of DNS messages sent as answers", Some(Unit::Bytes), stats.answer_bytes)?;
         counter("udp_batches", "Batches of datagrams received", None, stats.udp_batches)?;
         counter("tcp_connections", "TCP connections accepted", None, stats.tcp_connections)?;
-        let open = ConstGauge::new(i64::try_from(stats.tcp_connections_open).unwrap_or(i64::MAX));
-        open.encode(encoder.encode_descriptor(
-            "tcp_connections_open",
-            "TCP connections open now",
-            None,
-            MetricType::Gauge,
-        )?)
+        let open = stats.tcp_connections_open;
+        encode_gauge(&mut encoder, "tcp_connections_open", "TCP connections open now", None, open)
     }
 }
 
@@ -60,4 +59,32 @@ fn encode_responses(encoder: &mut DescriptorEncoder, stats: &edge::Stats) -> fmt
         ConstCounter::new(number).encode(family.encode_family(&[("rcode", rcode.as_str())])?)?;
     }
     Ok(())
+}
+
+fn encode_on_demand(encoder: &mut DescriptorEncoder, stats: &edge::Stats) -> fmt::Result {
+    let about = "Questions of zones that are filled on demand, by what happened to them";
+    let mut family = encoder.encode_descriptor("on_demand", about, None, MetricType::Counter)?;
+    for (event, number) in stats.on_demand() {
+        ConstCounter::new(number).encode(family.encode_family(&[("event", event.as_str())])?)?;
+    }
+    encode_gauge(encoder, "queries_waiting", "Queries that wait for an origin now", None, stats.parked)
+}
+
+fn encode_cache(encoder: &mut DescriptorEncoder, cache: &cache::Stats) -> fmt::Result {
+    let bytes = Some(Unit::Bytes);
+    encode_gauge(encoder, "cache_answers", "Answers in the cache of on-demand zones", None, cache.entries)?;
+    encode_gauge(encoder, "cache_denials", "NSEC records that denials are made from", None, cache.denials)?;
+    encode_gauge(encoder, "cache", "Bytes that the cache takes", bytes.as_ref(), cache.bytes)?;
+    encode_gauge(encoder, "cache_max", "Bytes that the cache may take", bytes.as_ref(), cache.bytes_max)
+}
+
+fn encode_gauge(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    about: &str,
+    unit: Option<&Unit>,
+    number: u64,
+) -> fmt::Result {
+    let gauge = ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+    gauge.encode(encoder.encode_descriptor(name, about, unit, MetricType::Gauge)?)
 }

@@ -60,7 +60,10 @@ pub(crate) struct ServicesView {
 
 /// Reads the edge's counters.
 #[derive(Clone)]
-struct EdgeStats(edge::StatsReader);
+struct EdgeStats {
+    lanes: edge::StatsReader,
+    cache: Arc<cache::Cache>,
+}
 
 impl std::fmt::Debug for EdgeStats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,7 +90,12 @@ impl ServicesView {
 
     /// The edge's counters, if the node is one.
     pub(crate) fn edge_stats(&self) -> Option<edge::Stats> {
-        self.edge.as_ref().map(|stats| stats.0.read())
+        self.edge.as_ref().map(|stats| stats.lanes.read())
+    }
+
+    /// What the cache of on-demand zones holds, if the node is an edge.
+    pub(crate) fn cache_stats(&self) -> Option<cache::Stats> {
+        self.edge.as_ref().map(|stats| stats.cache.stats())
     }
 
     /// The edge's counters in short.
@@ -120,6 +128,17 @@ impl edge::NotifyHandler for Messenger {
     }
 }
 
+/// Asks no origin.
+struct NoFiller;
+
+impl edge::MissHandler for NoFiller {
+    fn miss(&self, _: edge::Miss, waiter: edge::Waiter) {
+        waiter.complete(cache::Filled::Failed(cache::Failure::NoOrigin));
+    }
+
+    fn prefetch(&self, _: edge::Miss) {}
+}
+
 impl Services {
     /// Starts the roles: first the zones that are on disk, then whoever answers from them.
     pub(crate) async fn start(config: &Config, bound: Bound) -> Result<Self, Failure> {
@@ -129,9 +148,10 @@ impl Services {
         let settings = Arc::new(ArcSwap::from_pointee(settings::edge_settings(config, own_cookie_secret)));
         let mut health = Vec::new();
         let seen = Arc::new(ArcSwap::from_pointee(zone_status::Seen::default()));
-        let (mut edge, mut sync) = (None, None);
+        let (mut edge, mut stats, mut sync) = (None, None, None);
         if let Some(sockets) = bound.edge {
             let zones = Arc::new(zones::Zones::new());
+            let cache = Arc::new(cache::Cache::new(config.node.limits.cache_bytes_max));
             let runtime = tokio::runtime::Handle::current();
             let started = tokio::task::block_in_place(|| OriginSync::start(config, Arc::clone(&zones), &runtime));
             let started = Arc::new(started.map_err(Failure::runtime)?);
@@ -142,20 +162,19 @@ impl Services {
                 settings: Arc::clone(&settings),
                 notify: Arc::new(Messenger(started.notifier())),
                 transfers: None,
+                on_demand: Some(edge::OnDemand { cache: Arc::clone(&cache), misses: Arc::new(NoFiller) }),
                 health: publisher,
             };
-            edge = Some(edge::Edge::start(sockets, context).map_err(Failure::runtime)?);
+            let started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
+            stats = Some(EdgeStats { lanes: started_edge.stats_reader(), cache });
+            edge = Some(started_edge);
             let (publisher, reader) = health::channel("zones", zone_status::LIFETIME, Instant::now());
             health.push(reader);
             runtime.spawn(zone_status::watch(Arc::downgrade(&started), publisher, Arc::clone(&seen)));
             sync = Some(started);
         }
-        let view = ServicesView {
-            health,
-            edge: edge.as_ref().map(|edge| EdgeStats(edge.stats_reader())),
-            sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade),
-            seen,
-        };
+        let view =
+            ServicesView { health, edge: stats, sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade), seen };
         Ok(Self { edge, sync, settings, own_cookie_secret, view })
     }
 

@@ -203,6 +203,7 @@ impl Case {
             settings: &self.settings,
             notify: &Notify,
             transfers: self.transfers.as_deref(),
+            on_demand: None,
             counters: &self.counters,
             now_s: self.now_s,
         };

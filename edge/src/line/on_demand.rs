@@ -1,0 +1,232 @@
+//! The fourth and fifth rooms for zones without a copy: answers of their origins from the cache, or a miss.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cache::{Cache, CachedAnswer, CachedRrset, Failure, Filled, Freshness, Hit, Kind};
+use wire::{Class, Full, Name, NameRef, Question, Rcode, Rtype, Section, Writer};
+
+use crate::line::{
+    find::Step,
+    reply::{ExtendedError, Reply},
+};
+use crate::parking::Waiter;
+use crate::stats::{Counters, OnDemandEvent};
+
+/// Where answers of zones without a copy come from.
+#[derive(Clone, Copy)]
+pub struct OnDemand<'a> {
+    /// Answers that are at hand.
+    pub cache: &'a Cache,
+    /// Who asks the origins.
+    pub misses: &'a dyn MissHandler,
+    /// Read only for zones without a copy.
+    pub clock: &'a dyn Fn() -> Instant,
+}
+
+/// A question that the cache has no fresh answer to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// The zone's number in the cache.
+    pub zone: u64,
+    /// The name asked for, in the client's case.
+    pub qname: Name,
+    /// The type asked for.
+    pub qtype: Rtype,
+}
+
+/// Takes questions that the cache has no answer to; implemented by whoever asks the origins. It is called on a lane's
+/// thread and must not wait.
+pub trait MissHandler: Send + Sync {
+    /// Has the question answered, sooner or later, by [`Waiter::complete`].
+    fn miss(&self, miss: Miss, waiter: Waiter);
+
+    /// Has an answer that is asked for fetched again before its end; nobody waits for it.
+    fn prefetch(&self, miss: Miss);
+}
+
+/// Answers a question of an on-demand zone if the cache can.
+pub(super) fn answer(
+    reply: &mut Reply<'_, '_>,
+    question: &Question<'_>,
+    zone: u64,
+    apex: NameRef<'_>,
+    on_demand: Option<OnDemand<'_>>,
+    counters: &Counters,
+) -> Step {
+    let Some(OnDemand { cache, misses, clock }) = on_demand else {
+        reply.refuse(Rcode::SERVFAIL, Some(ExtendedError::NotReady));
+        return Step::Written;
+    };
+    let now = clock();
+    match cache.get(zone, question.name, question.rtype, now) {
+        Some(Hit { answer, freshness: freshness @ (Freshness::Fresh | Freshness::FreshButDue) }) => {
+            if freshness == Freshness::FreshButDue {
+                counters.on_demand(OnDemandEvent::Prefetch);
+                misses.prefetch(Miss { zone, qname: question.name.to_owned(), qtype: question.rtype });
+            }
+            counters.on_demand(OnDemandEvent::Hit);
+            write(reply, question, &answer, Age::Fresh(answer.age_s(now)));
+        }
+        // Whether a stale answer may be given is for whoever asks the origin to say.
+        Some(Hit { freshness: Freshness::Stale, .. }) | None => {
+            let Some(answer) = cache.synthesise(zone, apex, question.name, question.rtype, now) else {
+                return Step::Miss(zone);
+            };
+            counters.on_demand(OnDemandEvent::Synthesised);
+            write(reply, question, &answer, Age::Fresh(0));
+        }
+    }
+    Step::Written
+}
+
+/// Answers with what became of a miss.
+pub(super) fn write_filled(
+    reply: &mut Reply<'_, '_>,
+    question: &Question<'_>,
+    filled: &Filled,
+    now: Instant,
+    counters: &Counters,
+) {
+    match filled {
+        Filled::Answer(answer) => write(reply, question, answer, Age::Fresh(answer.age_s(now))),
+        Filled::Stale(answer) => {
+            counters.on_demand(OnDemandEvent::Stale);
+            write(reply, question, answer, Age::Stale);
+        }
+        Filled::Failed(failure) => {
+            counters.on_demand(OnDemandEvent::Failed);
+            let (rcode, error) = match failure {
+                Failure::OverBudget => (Rcode::SERVFAIL, ExtendedError::NotReady),
+                Failure::NoOrigin => (Rcode::SERVFAIL, ExtendedError::NoReachableAuthority),
+                Failure::Broken => (Rcode::SERVFAIL, ExtendedError::NetworkError),
+                Failure::Gone => (Rcode::REFUSED, ExtendedError::NotAuthoritative),
+            };
+            reply.refuse(rcode, Some(error));
+        }
+    }
+}
+
+/// How old an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// So many seconds have gone from its TTLs.
+    Fresh(u32),
+    /// Its TTLs are over (RFC 8767).
+    Stale,
+}
+
+fn write(reply: &mut Reply<'_, '_>, question: &Question<'_>, answer: &Arc<CachedAnswer>, age: Age) {
+    reply.set_rcode(answer.rcode());
+    reply.set_authoritative(answer.is_authoritative());
+    if let Some(error) = extended_error(answer, age) {
+        reply.explain(error);
+    }
+    let before = reply.writer.mark();
+    let mut records = Records { answer, question, age, dnssec_ok: reply.dnssec_ok() };
+    if records.write_required(&mut reply.writer).is_err() {
+        // Half a section helps nobody: the client asks again over TCP (RFC 2181 §9).
+        reply.writer.rollback(before);
+        return reply.set_truncated();
+    }
+    if records.write_additional(&mut reply.writer) == Glue::Missing {
+        reply.set_truncated();
+    }
+}
+
+/// What there is to say about where an answer comes from (RFC 8914).
+fn extended_error(answer: &CachedAnswer, age: Age) -> Option<ExtendedError> {
+    match (age, answer.kind()) {
+        (Age::Stale, Kind::NxDomain) => Some(ExtendedError::StaleNxdomain),
+        (Age::Stale, _) => Some(ExtendedError::StaleAnswer),
+        (Age::Fresh(_), Kind::Error) if answer.rcode() == Rcode::SERVFAIL => Some(ExtendedError::NetworkError),
+        (Age::Fresh(_), _) => answer.is_synthesised().then_some(ExtendedError::Synthesized),
+    }
+}
+
+/// Whether a referral has the addresses without which it leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Glue {
+    Complete,
+    Missing,
+}
+
+/// The records of an answer as one client gets them.
+struct Records<'r, 'q> {
+    answer: &'r CachedAnswer,
+    question: &'r Question<'q>,
+    age: Age,
+    dnssec_ok: bool,
+}
+
+impl Records<'_, '_> {
+    /// Answer and authority: all of it or nothing.
+    fn write_required(&mut self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        if self.question.rtype == Rtype::ANY {
+            self.write_any(writer)?;
+            return self.write_section(writer, Section::Authority);
+        }
+        self.write_section(writer, Section::Answer)?;
+        self.write_section(writer, Section::Authority)
+    }
+
+    fn write_section(&self, writer: &mut Writer<'_>, section: Section) -> Result<(), Full> {
+        let mut rrsets = self.answer.rrsets().filter(|rrset| rrset.section == section && self.is_wanted(rrset));
+        rrsets.try_for_each(|rrset| self.write_rrset(writer, &rrset))
+    }
+
+    /// One RRset of each owner, with its signatures, stands for all that it has (RFC 8482 §4.1), as for full zones.
+    fn write_any(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        let mut written: Option<NameRef<'_>> = None;
+        let mut signatures_wanted = false;
+        for rrset in self.answer.rrsets().filter(|rrset| rrset.section == Section::Answer && self.is_wanted(rrset)) {
+            let owner = rrset.owner(self.question.name);
+            if rrset.rtype != Rtype::RRSIG {
+                signatures_wanted = written != Some(owner);
+                written = Some(owner);
+            }
+            if signatures_wanted {
+                self.write_rrset(writer, &rrset)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The additional section: required glue first, as it is kept, then whatever fits (RFC 9471 §3.1). An answer to ANY is
+    /// kept small, but a referral needs its glue whatever was asked for.
+    fn write_additional(&self, writer: &mut Writer<'_>) -> Glue {
+        if self.question.rtype == Rtype::ANY && self.answer.kind() != Kind::Referral {
+            return Glue::Complete;
+        }
+        for rrset in self.answer.rrsets().filter(|rrset| rrset.section == Section::Additional && self.is_wanted(rrset))
+        {
+            let before = writer.mark();
+            if self.write_rrset(writer, &rrset).is_err() {
+                writer.rollback(before);
+                return if rrset.is_required_glue { Glue::Missing } else { Glue::Complete };
+            }
+        }
+        Glue::Complete
+    }
+
+    /// DNSSEC records are for those who ask for them (RFC 4035 §3.1), and what is over is for nobody.
+    fn is_wanted(&self, rrset: &CachedRrset<'_>) -> bool {
+        let asked_for = rrset.section == Section::Answer && rrset.rtype == self.question.rtype;
+        let hidden = match rrset.rtype {
+            Rtype::RRSIG | Rtype::NSEC | Rtype::NSEC3 => true,
+            Rtype::DS => rrset.section == Section::Authority,
+            _ => false,
+        };
+        let over = rrset.section == Section::Additional && matches!(self.age, Age::Fresh(age_s) if age_s > rrset.ttl_s);
+        (self.dnssec_ok || !hidden || asked_for) && !over
+    }
+
+    fn write_rrset(&self, writer: &mut Writer<'_>, rrset: &CachedRrset<'_>) -> Result<(), Full> {
+        let ttl_s = match self.age {
+            Age::Fresh(age_s) => rrset.ttl_s.saturating_sub(age_s),
+            Age::Stale => self.answer.stale_ttl_s(),
+        };
+        let owner = rrset.owner(self.question.name);
+        rrset.rdatas().try_for_each(|rdata| writer.record(rrset.section, owner, rrset.rtype, Class::IN, ttl_s, rdata))
+    }
+}
