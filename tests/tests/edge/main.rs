@@ -16,6 +16,7 @@ mod origin_down;
 mod origin_faults;
 mod origins;
 mod other_origins;
+mod pull;
 mod random_updates;
 mod reload;
 mod scene;
