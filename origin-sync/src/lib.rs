@@ -26,6 +26,7 @@ mod load;
 mod machine;
 mod membership;
 mod notify;
+mod retransfer;
 mod serial;
 mod service;
 mod settings;
@@ -43,12 +44,12 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use wire::Name;
 use zones::Zones;
 
 pub use client::Transport;
 pub use error::{Advice, Error, Side, TsigFault};
 pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
+pub use retransfer::{Retransfer, Retransferred};
 pub use service::Applied;
 pub use status::{
     AttemptResult, Counts, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits, Severity, TransferStatus,
@@ -129,19 +130,6 @@ impl OriginSync {
         let settings = settings::resolve(config)?;
         let (answer, answered) = oneshot::channel();
         self.command(Command::Apply(settings, answer)).await?;
-        answered.await.map_err(|_| stopped())
-    }
-
-    /// Fetches a zone whole, whatever its serial; answers whether the zone is ours.
-    ///
-    /// # Errors
-    /// [`Error::Configuration`] when `zone` is not a name.
-    pub async fn retransfer(&self, zone: &str) -> Result<bool, Error> {
-        let wrong =
-            |error: wire::WireError| Error::Configuration { item: format!("zone {zone}"), why: error.to_string() };
-        let name: Name = zone.parse().map_err(wrong)?;
-        let (answer, answered) = oneshot::channel();
-        self.command(Command::Retransfer(Box::new(name), answer)).await?;
         answered.await.map_err(|_| stopped())
     }
 

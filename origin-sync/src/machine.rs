@@ -144,6 +144,11 @@ impl Machine {
         self.failures
     }
 
+    /// Whether the running attempt is a full transfer that an operator asked for.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.forced == Forced::Running
+    }
+
     /// Whether a NOTIFY would change anything; most of a flood would not.
     pub(crate) fn heeds(&self, notice: Notice) -> bool {
         self.is_worth_a_look(notice) && self.pending.is_none_or(|pending| pending.merge(notice) != pending)

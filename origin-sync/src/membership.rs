@@ -91,6 +91,7 @@ impl Service {
             };
             tracing::info!(zone = %entry.settings.name, "no longer configured; its files are removed");
             self.names.remove(&entry.settings.apex);
+            self.waiters.remove(&id);
             names.insert(entry.settings.apex.clone());
             self.parts.board.zones().remove(&*entry.settings.name);
             match (entry.running, entry.attempt) {

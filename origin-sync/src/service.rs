@@ -29,6 +29,7 @@ use crate::error::{Error, Side};
 use crate::lanes::{ATTEMPTS_MAX, Lanes};
 use crate::machine::{Actions, Context, Event, Publish};
 use crate::notify::Notifier;
+use crate::retransfer::{Retransfer, Retransferred, Waiters};
 use crate::settings::ZoneSettings;
 use crate::status::Board;
 use crate::store::Store;
@@ -48,8 +49,8 @@ const COMPACTIONS_MAX: usize = 1;
 pub(crate) enum Command {
     /// Work by a new configuration.
     Apply(Vec<Arc<ZoneSettings>>, oneshot::Sender<Applied>),
-    /// Fetch a zone whole; answers whether it is ours.
-    Retransfer(Box<Name>, oneshot::Sender<bool>),
+    /// Fetch a zone whole, if it is ours.
+    Retransfer(Box<Name>, oneshot::Sender<Option<Retransfer>>),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -75,6 +76,8 @@ pub(crate) struct Service {
     timers: BinaryHeap<Reverse<(Duration, u64)>>,
     reports: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
     background: JoinSet<()>,
+    /// Operators that wait for a zone's full transfer, by the zone.
+    pub(crate) waiters: HashMap<u64, Waiters>,
     compactions: Arc<Semaphore>,
 }
 
@@ -104,6 +107,7 @@ impl Service {
             lanes: Lanes::default(),
             reports: mpsc::channel(ATTEMPTS_MAX),
             background: JoinSet::new(),
+            waiters: HashMap::new(),
             compactions: Arc::new(Semaphore::new(COMPACTIONS_MAX)),
         };
         service.add(settings);
@@ -266,6 +270,7 @@ impl Service {
             return;
         };
         log(&entry.settings.name, address, &report, entry.record.last_error_at(address));
+        let forced = entry.machine.is_forced();
         let event = entry.ended(&report, address, now);
         let (store, copy) = (Arc::clone(&entry.store), entry.zone.clone());
         match &mut report.outcome {
@@ -290,6 +295,9 @@ impl Service {
             Err(_) => {}
         }
         self.event(zone, event);
+        if forced {
+            self.tell_waiters(zone, &report);
+        }
     }
 
     fn count(&self, report: &Report) {
@@ -312,12 +320,26 @@ impl Service {
         counts.fallback_total += u64::from(report.fallback.is_some());
     }
 
-    fn retransfer(&mut self, zone: &Name) -> bool {
-        let Some(&id) = self.names.get(&NameBox::from(zone)) else {
-            return false;
-        };
+    fn retransfer(&mut self, zone: &Name) -> Option<Retransfer> {
+        let &id = self.names.get(&NameBox::from(zone))?;
+        let transfer = self.waiters.entry(id).or_default().join();
         self.event(id, Event::Retransfer);
-        true
+        Some(transfer)
+    }
+
+    /// Tells operators how the full transfer that they wait for ended, unless another origin is asked next.
+    fn tell_waiters(&mut self, zone: u64, report: &Report) {
+        let Some(entry) = self.entries.get(&zone) else {
+            return;
+        };
+        let outcome = match (&report.outcome, &entry.zone) {
+            (Ok(_), Some(zone)) => Ok(Retransferred { serial: zone.serial(), records: zone.record_count() }),
+            (Err(error), _) if entry.attempt.is_none() => Err(error.to_string()),
+            _ => return,
+        };
+        if let Some(mut waiters) = self.waiters.remove(&zone) {
+            waiters.tell(&outcome);
+        }
     }
 }
 

@@ -54,6 +54,28 @@ The running node is found by its control socket: --control PATH, or --state DIR 
 DIR/control.sock, or --config FILE with --node NAME.
 Without any of them: /var/lib/parapet/control.sock.";
 
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  On this machine's node:
+    parapet purge www.example.com
+  A name and all below it, on all nodes (each needs a [node.NAME.api] in the file):
+    parapet purge example.com --subtree --all --config /etc/parapet/network.toml
+
+Once a node has acknowledged, it gives nobody what it had cached. Zones that are no caches
+have nothing to purge; `parapet fill` fetches them anew. Purging twice does no harm.
+Exit codes: 0 every node has acknowledged, 1 one has not, 2 wrong configuration or usage.";
+
+const FILL_EXAMPLES: &str = "\
+Examples:
+  On this machine's node:
+    parapet fill example.com
+  On all nodes (each needs a [node.NAME.api] in the file):
+    parapet fill example.com --all --config /etc/parapet/network.toml --json
+
+A full copy is fetched whole, whatever its serial, and the answer is what came of it. Of a zone
+that is filled on demand, what the cache has is fetched again. Filling twice does no harm.
+Exit codes: 0 every node has acknowledged, 1 one has not, 2 wrong configuration or usage.";
+
 /// An edge DNS network in one binary: your name servers stay hidden, the edges answer for them.
 #[derive(Debug, Parser)]
 #[command(name = "parapet", version, after_long_help = TOP_EXAMPLES, after_help = "More: parapet --help, parapet COMMAND --help")]
@@ -73,6 +95,10 @@ pub(crate) enum Command {
     Status(ShowArguments),
     /// Ask a running node for its zones, those with problems first; with a zone's name, for everything about it.
     Zones(ZonesArguments),
+    /// Forget what is cached of a name, on one node or on all.
+    Purge(PurgeArguments),
+    /// Fetch a zone now, on one node or on all.
+    Fill(FillArguments),
 }
 
 #[derive(Debug, Args)]
@@ -222,6 +248,42 @@ pub(crate) struct ZonesArguments {
 
     #[command(flatten)]
     pub(crate) show: ShowArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = PURGE_EXAMPLES)]
+pub(crate) struct PurgeArguments {
+    /// The name whose cached answers are forgotten.
+    #[arg(value_name = "NAME", value_parser = parse_zone)]
+    pub(crate) name: String,
+
+    /// All names below it too.
+    #[arg(long)]
+    pub(crate) subtree: bool,
+
+    #[command(flatten)]
+    pub(crate) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = FILL_EXAMPLES)]
+pub(crate) struct FillArguments {
+    /// The zone to fetch.
+    #[arg(value_name = "ZONE", value_parser = parse_zone)]
+    pub(crate) zone: String,
+
+    #[command(flatten)]
+    pub(crate) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrderArguments {
+    #[command(flatten)]
+    pub(crate) show: ShowArguments,
+
+    /// All nodes of the network file, by their HTTP APIs.
+    #[arg(long, requires = "config", conflicts_with = "node")]
+    pub(crate) all: bool,
 }
 
 fn parse_zone(text: &str) -> Result<String, String> {

@@ -1,6 +1,5 @@
 //! `parapet run`: binds what is to be bound, gives up privileges, starts the roles, and stops them at the end.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +7,13 @@ use config::{Config, Parsed};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
+use crate::api::{Api, TokenHolder};
 use crate::cli::RunArguments;
 use crate::control::server::{self, ControlSocket};
 use crate::failure::Failure;
+use crate::http::BoundSocket;
 use crate::metrics;
-use crate::node_view::NodeView;
+use crate::node_view::{Addresses, NodeView};
 use crate::reload::{Outcome, Reload, log_diagnostics};
 use crate::services::{Bound, Services};
 use crate::source::Source;
@@ -29,7 +30,8 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 struct Opened {
     services: Bound,
     control: ControlSocket,
-    metrics: Option<(TcpListener, SocketAddr)>,
+    metrics: Option<BoundSocket>,
+    api: Option<Api>,
     _state: StateFolder,
 }
 
@@ -61,28 +63,15 @@ fn open(config: &Config) -> Result<Opened, Failure> {
     let state = state_folder::take(&node.state_dir, user.as_ref())?;
     let control = server::bind(&node.control, user.as_ref())?;
     let services = Bound::bind(config)?;
-    let metrics = node.metrics.map(bind_metrics).transpose()?;
+    let metrics = node.metrics.map(|address| BoundSocket::bind(address, "metrics", "metrics")).transpose()?;
+    let api = node.api.as_ref().map(Api::open).transpose()?;
     privileges::give_up(user.as_ref())?;
     state_folder::probe(&node.state_dir)?;
-    Ok(Opened { services, control, metrics, _state: state })
-}
-
-fn bind_metrics(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let bind = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bind().map_err(|why: std::io::Error| {
-        Failure::Runtime(format!(
-            "cannot serve metrics at {address} ({why}): free that port, or name another with metrics"
-        ))
-    })
+    Ok(Opened { services, control, metrics, api, _state: state })
 }
 
 async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Failure> {
-    let Opened { services, control, metrics, _state } = opened;
+    let Opened { services, control, metrics, api, _state } = opened;
     let failure = |why: std::io::Error| Failure::Runtime(format!("cannot take signals: {why}"));
     let mut signals = Signals::take().map_err(failure)?;
     let watch = source.file().and_then(|file| {
@@ -92,14 +81,20 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
     let addresses = services.addresses().to_vec();
     let services = Services::start(&config, services).await?;
     let mut reload = Reload::new(source, config.clone());
-    let metrics_address = metrics.as_ref().map(|(_, address)| *address);
-    let view = Arc::new(NodeView::new(config, addresses, metrics_address, services.view(), reload.status()));
+    let addresses = Addresses {
+        listen: addresses,
+        metrics: metrics.as_ref().map(|socket| socket.address),
+        api: api.as_ref().map(Api::address),
+    };
+    let token = api.as_ref().map(Api::token);
+    let view = Arc::new(NodeView::new(config, addresses, services.view(), reload.status()));
 
     let control_task = tokio::spawn(server::serve(control, Arc::clone(&view) as Arc<dyn server::Answers>));
-    let metrics_task = metrics.map(|(listener, _)| tokio::spawn(metrics::serve(listener, Arc::clone(&view))));
+    let metrics_task = metrics.map(|socket| tokio::spawn(metrics::serve(socket, Arc::clone(&view))));
+    let api_task = api.map(|api| tokio::spawn(api.serve(Arc::clone(&view) as Arc<dyn server::Answers>)));
     view.announce();
 
-    work(&mut signals, watch, &mut reload, &services).await;
+    work(&mut signals, watch, &mut reload, token.as_ref(), &services).await;
 
     tracing::info!("stopping");
     tokio::select! {
@@ -110,7 +105,7 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
         }
         () = signals.stop.next() => tracing::warn!("stopping at once"),
     }
-    if let Some(task) = metrics_task {
+    for task in metrics_task.into_iter().chain(api_task) {
         task.abort();
     }
     control_task.abort();
@@ -121,14 +116,23 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
 }
 
 /// Follows the configuration until a signal says stop.
-async fn work(signals: &mut Signals, mut watch: Option<Watch>, reload: &mut Reload, services: &Services) {
+async fn work(
+    signals: &mut Signals,
+    mut watch: Option<Watch>,
+    reload: &mut Reload,
+    token: Option<&TokenHolder>,
+    services: &Services,
+) {
     loop {
         let cause = tokio::select! {
             () = signals.stop.next() => return,
             _ = signals.hangup.recv() => "SIGHUP",
             () = changed(watch.as_mut()) => "the file changed",
         };
-        let outcome = tokio::task::block_in_place(|| reload.read_again(cause));
+        let outcome = tokio::task::block_in_place(|| {
+            token.iter().for_each(|token| token.read_again());
+            reload.read_again(cause)
+        });
         if let Outcome::Changed(config) = outcome {
             services.apply(&config).await;
         }

@@ -1,13 +1,17 @@
 //! The `parapet` binary: command line, starting roles, wiring, control socket, privileges. It decides nothing about DNS.
 
+mod api;
 mod check;
 mod cli;
 mod control;
 mod daemon;
 mod failure;
+mod http;
 mod logging;
 mod metrics;
 mod node_view;
+mod nodes;
+mod order;
 mod privileges;
 mod reload;
 mod services;
@@ -29,6 +33,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Status(arguments) => show::status(&arguments),
         Command::Zones(arguments) => show::zones(&arguments),
+        Command::Purge(arguments) => order::purge(&arguments),
+        Command::Fill(arguments) => order::fill(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use config::Config;
 
 use crate::control::protocol::{Answer, ConfigStatus, Request, Role, Status};
-use crate::control::server::Answers;
+use crate::control::server::{Answering, Answers};
 use crate::reload::unix_s;
 use crate::services::{ServicesView, zone_status};
 use crate::zones_summary::count;
@@ -18,34 +18,41 @@ use crate::zones_summary::count;
 pub(crate) struct NodeView {
     /// As it was at the start; what a reload can change is read elsewhere.
     config: Config,
-    listen: Vec<SocketAddr>,
-    metrics: Option<SocketAddr>,
+    addresses: Addresses,
     pub(crate) services: ServicesView,
     reload: Arc<ArcSwap<ConfigStatus>>,
     started: Instant,
     pub(crate) started_unix_s: f64,
 }
 
+/// Where the node is reached, with the ports that the system chose.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) api: Option<SocketAddr>,
+}
+
 impl NodeView {
     pub(crate) fn new(
         config: Config,
-        listen: Vec<SocketAddr>,
-        metrics: Option<SocketAddr>,
+        addresses: Addresses,
         services: ServicesView,
         reload: Arc<ArcSwap<ConfigStatus>>,
     ) -> Self {
-        Self { config, listen, metrics, services, reload, started: Instant::now(), started_unix_s: unix_s() }
+        Self { config, addresses, services, reload, started: Instant::now(), started_unix_s: unix_s() }
     }
 
     /// Logs that the node runs, and where.
     pub(crate) fn announce(&self) {
-        let listen: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
+        let listen: Vec<_> = self.addresses.listen.iter().map(ToString::to_string).collect();
         tracing::info!(
             node = self.config.node.name,
             listen = listen.join(", "),
             zones = self.config.zones.len(),
             control = %self.config.node.control.display(),
-            metrics = self.metrics.map(|address| address.to_string()),
+            metrics = self.addresses.metrics.map(|address| address.to_string()),
+            api = self.addresses.api.map(|address| address.to_string()),
             "running"
         );
     }
@@ -88,8 +95,9 @@ impl NodeView {
             started_unix_s: self.started_unix_s,
             uptime_s: self.started.elapsed().as_secs_f64(),
             roles: self.roles(),
-            listen: self.listen.clone(),
-            metrics: self.metrics,
+            listen: self.addresses.listen.clone(),
+            metrics: self.addresses.metrics,
+            api: self.addresses.api,
             state_dir: self.config.node.state_dir.clone(),
             config: (*self.reload()).clone(),
             zones: count(&zones),
@@ -101,10 +109,14 @@ impl NodeView {
 }
 
 impl Answers for NodeView {
-    fn answer(&self, request: Request) -> Answer {
-        match request {
-            Request::Status => Answer::Status(Box::new(self.status())),
-            Request::Zones => Answer::Zones(self.services.zones()),
-        }
+    fn answer(&self, request: Request) -> Answering<'_> {
+        Box::pin(async move {
+            match request {
+                Request::Status => Answer::Status(Box::new(self.status())),
+                Request::Zones => Answer::Zones(self.services.zones()),
+                Request::Purge(purge) => self.services.purge(&purge).await.map_or_else(Answer::Error, Answer::Purged),
+                Request::Fill(fill) => self.services.fill(&fill).await.map_or_else(Answer::Error, Answer::Filled),
+            }
+        })
     }
 }

@@ -29,6 +29,12 @@ impl Board {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The first of these zones that is on the board, and how it is filled.
+    pub(crate) fn first_of(&self, names: impl Iterator<Item = String>) -> Option<(String, config::Mode)> {
+        let zones = self.zones();
+        names.into_iter().find_map(|name| zones.get(&name).map(|record| record.mode()).map(|mode| (name, mode)))
+    }
+
     /// Puts up what is known of a zone now.
     pub(crate) fn put(&self, zone: &str, record: &Arc<ZoneRecord>) {
         let mut zones = self.zones();

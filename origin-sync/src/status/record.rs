@@ -235,6 +235,11 @@ impl ZoneRecord {
         origins.chain(promise).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     }
 
+    /// How the zone is filled.
+    pub(crate) fn mode(&self) -> config::Mode {
+        self.config.mode
+    }
+
     /// The status at a moment, without its problems.
     pub(crate) fn status(&self, zone: String, now: Duration, unix_s: u64) -> ZoneStatus {
         let since = |then: Option<Duration>| then.map(|then| now.saturating_sub(then).as_secs_f64());

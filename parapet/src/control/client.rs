@@ -9,7 +9,7 @@ use super::{ANSWER_BYTES_MAX, PATIENCE};
 use crate::failure::Failure;
 
 /// Asks the daemon at the socket.
-pub(crate) fn ask(path: &Path, request: Request) -> Result<Answer, Failure> {
+pub(crate) fn ask(path: &Path, request: &Request) -> Result<Answer, Failure> {
     let stream = UnixStream::connect(path).map_err(|why| match why.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::Runtime(format!(
             "no parapet runs with the control socket {}: start one, or name the right socket with --control or --state",
@@ -24,9 +24,9 @@ pub(crate) fn ask(path: &Path, request: Request) -> Result<Answer, Failure> {
     let broken = |why: &dyn std::fmt::Display| {
         Failure::Runtime(format!("the daemon at {} did not answer: {why}", path.display()))
     };
-    stream.set_read_timeout(Some(PATIENCE)).map_err(|why| broken(&why))?;
+    stream.set_read_timeout(Some(request.patience())).map_err(|why| broken(&why))?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(|why| broken(&why))?;
-    let mut line = serde_json::to_vec(&request).map_err(|why| broken(&why))?;
+    let mut line = serde_json::to_vec(request).map_err(|why| broken(&why))?;
     line.push(b'\n');
     (&stream).write_all(&line).map_err(|why| broken(&why))?;
     let mut answer = Vec::new();

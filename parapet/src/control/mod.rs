@@ -3,17 +3,36 @@
 //! ```text
 //! → {"request":"status"}
 //! ← {"status":{…}}            or {"error":"…"}
+//! → {"request":"purge","name":"www.example.com","subtree":true}
+//! ← {"purged":{"zones":[{"zone":"example.com.","mode":"on-demand","removed":3}]}}
 //! ```
+
+use std::time::Duration;
+
+use self::protocol::Request;
 
 pub(crate) mod client;
 pub(crate) mod protocol;
 pub(crate) mod server;
 
 /// Longest request line.
-const REQUEST_BYTES_MAX: u64 = 64 * 1024;
+pub(crate) const REQUEST_BYTES_MAX: u64 = 64 * 1024;
 /// Longest answer that a client takes.
-const ANSWER_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const ANSWER_BYTES_MAX: u64 = 1 << 30;
 /// Clients served at one time.
 const CLIENTS_MAX: usize = 16;
-/// How long a client may take for its request, or to take its answer; and a daemon for its answer.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+/// How long a client may take for its request, or to take its answer; and a daemon for its answer, unless it has to work
+/// for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a daemon may work for an answer: a zone is fetched meanwhile.
+pub(crate) const WORK_MAX: Duration = Duration::from_secs(60);
+
+impl Request {
+    /// How long a client waits for the answer.
+    pub(crate) fn patience(&self) -> Duration {
+        match self {
+            Self::Status | Self::Zones => PATIENCE,
+            Self::Purge(_) | Self::Fill(_) => PATIENCE + WORK_MAX,
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! What is said over the control socket. Times are Unix seconds, durations seconds; both may be fractions.
+//! What is said over the control socket and the HTTP API. Times are Unix seconds, durations seconds; both may be
+//! fractions.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,13 +8,34 @@ use origin_sync::ZoneStatus;
 use serde::{Deserialize, Serialize};
 
 /// What can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
     /// How the node is.
     Status,
     /// How each zone is.
     Zones,
+    /// Forget what was cached of a name.
+    Purge(Purge),
+    /// Fetch a zone now.
+    Fill(Fill),
+}
+
+/// Forget what was cached of a name. Once it is answered, nothing cached before is given to anyone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Purge {
+    pub(crate) name: String,
+    /// All names below it too.
+    #[serde(default)]
+    pub(crate) subtree: bool,
+}
+
+/// Fetch a zone now: a full copy whole, whatever its serial; of an on-demand zone what the cache has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fill {
+    pub(crate) zone: String,
 }
 
 /// What is answered.
@@ -24,8 +46,53 @@ pub(crate) enum Answer {
     Status(Box<Status>),
     /// To [`Request::Zones`].
     Zones(Vec<ZoneStatus>),
+    /// To [`Request::Purge`].
+    Purged(Purged),
+    /// To [`Request::Fill`].
+    Filled(Filled),
     /// The request could not be answered.
     Error(String),
+}
+
+/// What a purge did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Purged {
+    /// The zones that the name touches; one is always there.
+    pub(crate) zones: Vec<PurgedZone>,
+}
+
+/// What a purge did in one zone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PurgedZone {
+    pub(crate) zone: String,
+    /// `on-demand`, or `full-copy`, of which nothing is cached.
+    pub(crate) mode: String,
+    /// Answers that are forgotten.
+    pub(crate) removed: u64,
+}
+
+/// What a fill did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Filled {
+    pub(crate) zone: String,
+    #[serde(flatten)]
+    pub(crate) outcome: FillOutcome,
+}
+
+/// How a zone was filled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub(crate) enum FillOutcome {
+    /// An origin gave the whole zone.
+    Fetched { serial: u32, records: u64 },
+    /// The answers that the cache has were asked for again.
+    Refilled {
+        asked: u64,
+        answered: u64,
+        failed: u64,
+        /// Those that there was no time for.
+        left: u64,
+    },
 }
 
 /// How a node is.
@@ -43,6 +110,9 @@ pub(crate) struct Status {
     /// Where it answers DNS; ports that the system chose are filled in.
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) metrics: Option<SocketAddr>,
+    /// Where the HTTP API listens.
+    #[serde(default)]
+    pub(crate) api: Option<SocketAddr>,
     pub(crate) state_dir: PathBuf,
     pub(crate) config: ConfigStatus,
     pub(crate) zones: ZoneCounts,

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use nix::sys::stat::{Mode, umask};
@@ -20,9 +21,13 @@ use crate::failure::Failure;
 /// Pause after a failed accept, so that a lack of descriptors does not become a busy loop.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// An answer that may take work.
+pub(crate) type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
 /// Answers requests.
 pub(crate) trait Answers: Send + Sync + 'static {
-    fn answer(&self, request: Request) -> Answer;
+    /// The answer, within [`super::WORK_MAX`].
+    fn answer(&self, request: Request) -> Answering<'_>;
 }
 
 /// The bound socket; its file goes when this goes.
@@ -127,7 +132,7 @@ async fn converse(mut stream: tokio::net::UnixStream, answers: &dyn Answers) -> 
         }
         let whole = line.ends_with(b"\n");
         let answer = match serde_json::from_slice::<Request>(&line) {
-            Ok(request) => answers.answer(request),
+            Ok(request) => answers.answer(request).await,
             Err(_) if !whole && read as u64 == REQUEST_BYTES_MAX => Answer::Error("the request is too long".to_owned()),
             Err(why) => Answer::Error(format!("not a request: {why}")),
         };

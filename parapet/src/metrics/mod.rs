@@ -2,13 +2,12 @@
 
 mod classic;
 mod edge;
-mod listener;
 mod node;
 mod transfers;
 mod zones;
 
-use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -17,13 +16,15 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::registry::Registry;
 
-use self::listener::BoundedListener;
+use crate::http::{BoundSocket, BoundedListener, Bounds};
 use crate::node_view::NodeView;
 
 /// What OpenMetrics calls itself.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The content type of the format before it.
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What scrapers can take.
+const BOUNDS: Bounds = Bounds { connections_max: 32, connection_max: Duration::from_secs(60) };
 /// In front of each metric's name.
 const PREFIX: &str = "parapet";
 
@@ -34,7 +35,7 @@ struct Sources {
 }
 
 /// Serves until the task is dropped.
-pub(crate) async fn serve(listener: TcpListener, view: Arc<NodeView>) -> std::io::Result<()> {
+pub(crate) async fn serve(socket: BoundSocket, view: Arc<NodeView>) -> std::io::Result<()> {
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(node::NodeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(edge::EdgeCollector(Arc::clone(&view))));
@@ -42,7 +43,7 @@ pub(crate) async fn serve(listener: TcpListener, view: Arc<NodeView>) -> std::io
     registry.register_collector(Box::new(zones::ZonesCollector(Arc::clone(&view))));
     let sources = Sources { view, registry: Arc::new(registry) };
     let router = Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(sources);
-    axum::serve(BoundedListener::new(tokio::net::TcpListener::from_std(listener)?), router).await
+    axum::serve(BoundedListener::new(socket.listener, BOUNDS, None)?, router).await
 }
 
 async fn metrics(State(sources): State<Sources>, headers: HeaderMap) -> impl IntoResponse {

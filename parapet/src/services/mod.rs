@@ -1,6 +1,7 @@
 //! The roles of the node, introduced to each other: what origin-sync publishes the edge reads, and what the edge hears
 //! (NOTIFY) origin-sync is told.
 
+mod orders;
 mod settings;
 pub(crate) mod zone_status;
 

@@ -1,7 +1,7 @@
 //! `parapet status` and `parapet zones`: what a running node says of itself, for people or as JSON.
 
 mod style;
-mod table;
+pub(crate) mod table;
 mod text;
 mod zones;
 
@@ -20,7 +20,7 @@ use crate::source::{choose_node, load_network};
 const CONTROL_DEFAULT: &str = "/var/lib/parapet/control.sock";
 
 pub(crate) fn status(arguments: &ShowArguments) -> Result<(), Failure> {
-    match ask(&control_path(arguments)?, Request::Status)? {
+    match ask(&control_path(arguments)?, &Request::Status)? {
         Answer::Status(status) if arguments.json => print_json(&status),
         Answer::Status(status) => print(&text::status(&status)),
         _ => Err(Failure::runtime("the daemon answered another question: it may be of another version")),
@@ -28,7 +28,7 @@ pub(crate) fn status(arguments: &ShowArguments) -> Result<(), Failure> {
 }
 
 pub(crate) fn zones(arguments: &ZonesArguments) -> Result<(), Failure> {
-    let Answer::Zones(mut zones) = ask(&control_path(&arguments.show)?, Request::Zones)? else {
+    let Answer::Zones(mut zones) = ask(&control_path(&arguments.show)?, &Request::Zones)? else {
         return Err(Failure::runtime("the daemon answered another question: it may be of another version"));
     };
     if let Some(missing) = arguments.zones.iter().find(|name| zones.iter().all(|zone| zone.zone != **name)) {
@@ -49,7 +49,7 @@ pub(crate) fn zones(arguments: &ZonesArguments) -> Result<(), Failure> {
     }
 }
 
-fn control_path(arguments: &ShowArguments) -> Result<PathBuf, Failure> {
+pub(crate) fn control_path(arguments: &ShowArguments) -> Result<PathBuf, Failure> {
     if let Some(control) = &arguments.control {
         return Ok(control.clone());
     }
@@ -63,13 +63,13 @@ fn control_path(arguments: &ShowArguments) -> Result<PathBuf, Failure> {
     Ok(PathBuf::from(CONTROL_DEFAULT))
 }
 
-fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(Failure::runtime)?;
     print(&(text + "\n"))
 }
 
 /// Prints; a reader that has gone, such as `head`, is no failure.
-fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     use std::io::{ErrorKind, Write as _};
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(why) if why.kind() != ErrorKind::BrokenPipe => Err(Failure::runtime(why)),

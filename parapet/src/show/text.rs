@@ -20,6 +20,7 @@ pub(crate) fn status(status: &Status) -> String {
         ("roles", roles.join(", ")),
         ("listen", listen.join(", ")),
         ("metrics", status.metrics.map_or("-".to_owned(), |address| format!("http://{address}/metrics"))),
+        ("API", status.api.map_or("-".to_owned(), |address| address.to_string())),
         ("state folder", status.state_dir.display().to_string()),
         ("configuration", format!("{file}, {} reloads, {} refused", config.reloads, config.reloads_refused)),
         ("zones", status.zones_summary.clone()),

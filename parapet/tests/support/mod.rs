@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test file uses its part of this.
 
+pub(crate) mod origin;
+
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -50,9 +52,15 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// In the short form, before an origin that is not there.
     pub(crate) fn short(extra: &[&str]) -> Self {
+        Self::short_before("127.0.0.1:1".parse().unwrap(), extra)
+    }
+
+    /// In the short form, before this origin.
+    pub(crate) fn short_before(origin: SocketAddr, extra: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let mut arguments = vec!["run", "--origin", "127.0.0.1:1", "--zone", "example.com", "--listen", "127.0.0.1:0"];
+        let origin = origin.to_string();
+        let mut arguments = vec!["run", "--origin", &origin, "--zone", "example.com", "--listen", "127.0.0.1:0"];
         arguments.extend(["--workers", "1", "--state", state.to_str().unwrap()]);
         arguments.extend(extra);
         Self::start(folder, &arguments)
@@ -60,12 +68,23 @@ impl Daemon {
 
     /// With this text as network.toml; the state folder must be `state`.
     pub(crate) fn with_file(text: &str, extra: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::with_file_in(tempfile::tempdir().unwrap(), text, extra)
+    }
+
+    /// The same, in a folder that has other files already.
+    pub(crate) fn with_file_in(folder: TempDir, text: &str, extra: &[&str]) -> Self {
         let file = folder.path().join("network.toml");
         fs::write(&file, text).unwrap();
         let mut arguments = vec!["run", "--config", file.to_str().unwrap()];
         arguments.extend(extra);
         Self::start(folder, &arguments)
+    }
+
+    /// One node of a file that several have; its state folder is elsewhere.
+    pub(crate) fn of_file(file: &str, node: &str, state: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(state, folder.path().join("state")).unwrap();
+        Self::start(folder, &["run", "--config", file, "--node", node])
     }
 
     fn start(folder: TempDir, arguments: &[&str]) -> Self {
@@ -169,9 +188,15 @@ pub(crate) fn http_get(server: SocketAddr, path: &str) -> (String, String) {
 
 /// The same, asked for in a form.
 pub(crate) fn http_get_as(server: SocketAddr, path: &str, accept: &str) -> (String, String) {
+    http(server, "GET", path, &format!("Accept: {accept}\r\n"), b"")
+}
+
+/// The same for any request; each of the headers ends its line.
+pub(crate) fn http(server: SocketAddr, method: &str, path: &str, headers: &str, body: &[u8]) -> (String, String) {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: parapet\r\nAccept: {accept}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: parapet\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    stream.write_all(body).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();

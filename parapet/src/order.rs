@@ -1,0 +1,126 @@
+//! `parapet purge` and `parapet fill`: orders to one node or to all, acknowledged by each.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::cli::{FillArguments, OrderArguments, PurgeArguments};
+use crate::control::client::ask;
+use crate::control::protocol::{Answer, Fill, FillOutcome, Filled, Purge, Purged, PurgedZone, Request};
+use crate::failure::Failure;
+use crate::nodes::{NodeAnswer, ask_all};
+use crate::show::{control_path, print, print_json, table};
+use crate::source::load_network;
+
+pub(crate) fn purge(arguments: &PurgeArguments) -> Result<(), Failure> {
+    let purge = Purge { name: arguments.name.clone(), subtree: arguments.subtree };
+    order(&arguments.order, &Request::Purge(purge))
+}
+
+pub(crate) fn fill(arguments: &FillArguments) -> Result<(), Failure> {
+    order(&arguments.order, &Request::Fill(Fill { zone: arguments.zone.clone() }))
+}
+
+fn order(arguments: &OrderArguments, request: &Request) -> Result<(), Failure> {
+    if arguments.all { order_all(arguments, request) } else { order_one(arguments, request) }
+}
+
+/// One node, by its control socket.
+fn order_one(arguments: &OrderArguments, request: &Request) -> Result<(), Failure> {
+    let answer = ask(&control_path(&arguments.show)?, request)?;
+    let words = describe(&answer).ok_or_else(|| Failure::runtime(OTHER_VERSION))?;
+    if arguments.show.json {
+        return match &answer {
+            Answer::Purged(purged) => print_json(purged),
+            Answer::Filled(filled) => print_json(filled),
+            _ => Ok(()),
+        };
+    }
+    print(&(words + "\n"))
+}
+
+/// A node's part of `--all --json`.
+#[derive(Serialize)]
+struct Acknowledgement {
+    node: String,
+    acknowledged: bool,
+    /// What the node answered, or why there is no answer.
+    #[serde(flatten)]
+    answer: Value,
+}
+
+/// All nodes of the file, by their APIs.
+fn order_all(arguments: &OrderArguments, request: &Request) -> Result<(), Failure> {
+    let Some(file) = &arguments.show.config else {
+        return Err(Failure::Configuration("--all needs the network file: --config FILE".to_owned()));
+    };
+    let network = load_network(file)?.value;
+    let answers = ask_all(&network, request);
+    let missing = answers.iter().filter(|answer| answer.outcome.is_err()).count();
+    if arguments.show.json {
+        print_json(&answers.iter().map(acknowledge).collect::<Vec<_>>())?;
+    } else {
+        let rows: Vec<_> = answers.iter().map(row).collect();
+        print(&table::render(&["node", "acknowledged", "result"], &rows))?;
+    }
+    match missing {
+        0 => Ok(()),
+        _ => Err(Failure::Runtime(format!(
+            "{missing} of {} nodes did not acknowledge: ask again, which does no harm to the others",
+            answers.len()
+        ))),
+    }
+}
+
+fn acknowledge(answer: &NodeAnswer) -> Acknowledgement {
+    let value = match &answer.outcome {
+        Ok(answer) => json!(answer),
+        Err(why) => json!({ "error": why.to_string() }),
+    };
+    Acknowledgement { node: answer.node.clone(), acknowledged: answer.outcome.is_ok(), answer: value }
+}
+
+fn row(answer: &NodeAnswer) -> Vec<String> {
+    let (acknowledged, result) = match &answer.outcome {
+        Ok(answer) => ("yes", describe(answer).unwrap_or_else(|| OTHER_VERSION.to_owned())),
+        Err(why) => ("no", why.to_string()),
+    };
+    vec![answer.node.clone(), acknowledged.to_owned(), result]
+}
+
+const OTHER_VERSION: &str = "the daemon answered another question: it may be of another version";
+
+/// The answer to an order, for people.
+fn describe(answer: &Answer) -> Option<String> {
+    match answer {
+        Answer::Purged(Purged { zones }) => Some(zones.iter().map(describe_purged).collect::<Vec<_>>().join("; ")),
+        Answer::Filled(filled) => Some(describe_filled(filled)),
+        _ => None,
+    }
+}
+
+fn describe_purged(purged: &PurgedZone) -> String {
+    let PurgedZone { zone, mode, removed } = purged;
+    match (mode.as_str(), removed) {
+        ("on-demand", 0) => format!("{zone}: nothing was cached"),
+        ("on-demand", 1) => format!("{zone}: 1 answer forgotten"),
+        ("on-demand", _) => format!("{zone}: {removed} answers forgotten"),
+        _ => format!("{zone}: a full copy, nothing to purge; `parapet fill {zone}` fetches it anew"),
+    }
+}
+
+fn describe_filled(filled: &Filled) -> String {
+    let zone = &filled.zone;
+    match &filled.outcome {
+        FillOutcome::Fetched { serial, records } => {
+            format!("{zone}: fetched whole, serial {serial}, {records} records")
+        }
+        FillOutcome::Refilled { asked, answered, failed, left } => {
+            let rest = match (failed, left) {
+                (0, 0) => String::new(),
+                (_, 0) => format!(", {failed} failed"),
+                _ => format!(", {failed} failed, no time for {left}"),
+            };
+            format!("{zone}: {answered} of {asked} cached answers fetched anew{rest}")
+        }
+    }
+}
