@@ -16,6 +16,7 @@
 
 mod answer;
 mod classify;
+mod denial;
 mod error;
 mod records;
 mod rrset;

@@ -181,6 +181,17 @@ impl<'q> RrsetWriter<'q> {
         written
     }
 
+    /// Appends an RRset whose RDATA is uncompressed.
+    pub(crate) fn push_rdatas(&mut self, head: &RrsetHead<'_>, rdatas: &[impl AsRef<[u8]>]) {
+        let write = |rdata| {
+            move |out: &mut Vec<u8>| -> Result<(), std::convert::Infallible> {
+                out.extend_from_slice(AsRef::<[u8]>::as_ref(rdata));
+                Ok(())
+            }
+        };
+        let Ok(()) = self.push(head, rdatas.iter().map(write));
+    }
+
     pub(crate) fn finish(self) -> Box<[u8]> {
         self.bytes.into()
     }

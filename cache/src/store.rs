@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use quick_cache::{DefaultHashBuilder, Equivalent, Lifecycle, OptionsBuilder, Weighter, sync};
 use wire::{NAME_BYTES_MAX, Name, NameRef, Rtype};
 
+use crate::denial::DenialBudget;
 use crate::zone::Zone;
 use crate::{CachedAnswer, Kind, Ticket, TtlLimits, ZoneId, ZoneUsage};
 
@@ -25,6 +26,9 @@ const SHARDS_MAX: u64 = 256;
 /// A shard must have room for the largest answers.
 const SHARD_BYTES_MIN: u64 = 256 << 10;
 
+/// The part of all bytes that NSEC records may take.
+const DENIALS_PART: u64 = 8;
+
 /// Answers of all on-demand zones.
 #[derive(Debug)]
 pub struct Cache {
@@ -32,6 +36,7 @@ pub struct Cache {
     zones: ArcSwap<HashMap<ZoneId, Arc<Zone>>>,
     /// Held by whoever adds or removes a zone.
     zones_writer: Mutex<()>,
+    denials: DenialBudget,
     bytes_max: u64,
 }
 
@@ -74,20 +79,22 @@ impl Cache {
     /// An empty cache that takes at most `bytes_max` bytes of memory.
     #[must_use]
     pub fn new(bytes_max: u64) -> Cache {
-        let shards = (bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX);
+        let denials = DenialBudget::new(bytes_max / DENIALS_PART);
+        let answers_bytes_max = bytes_max - bytes_max / DENIALS_PART;
+        let shards = (answers_bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX);
         // Rounded down to a power of two.
         let shards = 1 << shards.ilog2();
         let options = OptionsBuilder::new()
             .shards(shards)
-            .estimated_items_capacity((bytes_max / ENTRY_BYTES_USUAL).max(64) as usize)
-            .weight_capacity(bytes_max)
+            .estimated_items_capacity((answers_bytes_max / ENTRY_BYTES_USUAL).max(64) as usize)
+            .weight_capacity(answers_bytes_max)
             .build();
         let map = match options {
             Ok(options) => Map::with_options(options, ByBytes, DefaultHashBuilder::default(), CountZones),
             // Not reached: what has to be given was given.
-            Err(_) => Map::with(64, bytes_max, ByBytes, DefaultHashBuilder::default(), CountZones),
+            Err(_) => Map::with(64, answers_bytes_max, ByBytes, DefaultHashBuilder::default(), CountZones),
         };
-        Cache { map, zones: ArcSwap::default(), zones_writer: Mutex::new(()), bytes_max }
+        Cache { map, zones: ArcSwap::default(), zones_writer: Mutex::new(()), denials, bytes_max }
     }
 
     /// The answer to a question, and what may be done with it. Counts as a use of it.
@@ -146,12 +153,14 @@ impl Cache {
         self.map.insert(key, answer);
     }
 
-    /// Removes all answers for `name`, or that have RRsets of it; with `subtree`, also for and of the names below it.
-    /// Returns how many there were.
+    /// Removes all answers for `name`, or that have RRsets of it; with `subtree`, also for and of the names below it. The
+    /// zone's NSEC records go as well. Returns how many answers there were.
     pub fn purge(&self, zone: ZoneId, name: NameRef<'_>, subtree: bool) -> u64 {
         let known = self.zones.load();
         let Some(zone) = known.get(&zone) else { return 0 };
         zone.lock_purges().add(name, subtree);
+        // What the zone's records say of others may have changed with it; they are soon learned again.
+        zone.denials.clear(&self.denials);
         self.remove_if(zone, |answer| touches(answer, name, subtree))
     }
 
@@ -197,7 +206,9 @@ impl Cache {
         now: Instant,
         ticket: Ticket,
     ) {
-        let _ = (zone, apex, response, limits, now, ticket);
+        let known = self.zones.load();
+        let Some(zone) = known.get(&zone).filter(|zone| zone.id == ticket.zone) else { return };
+        zone.denials.learn(apex, response, limits, now, &self.denials, || zone.lock_purges().any_since(ticket));
     }
 
     /// Makes the answer to a question from NSEC records that were learned, if they prove one (RFC 8198).
@@ -210,8 +221,7 @@ impl Cache {
         qtype: Rtype,
         now: Instant,
     ) -> Option<Arc<CachedAnswer>> {
-        let _ = (zone, apex, qname, qtype, now);
-        None
+        self.zones.load().get(&zone)?.denials.synthesise(apex, qname, qtype, now).map(Arc::new)
     }
 
     /// Questions that the zone has answers to, at most `max`, to ask them again.
@@ -230,7 +240,12 @@ impl Cache {
     /// What the cache holds in all.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { entries: self.map.len() as u64, bytes: self.map.weight(), bytes_max: self.bytes_max, denials: 0 }
+        Stats {
+            entries: self.map.len() as u64,
+            bytes: self.map.weight() + self.denials.bytes(),
+            bytes_max: self.bytes_max,
+            denials: self.denials.records(),
+        }
     }
 
     fn zone(&self, id: ZoneId) -> Arc<Zone> {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use wire::{Name, NameRef};
 
 use crate::ZoneId;
+use crate::denial::Denials;
 
 /// Purges remembered one by one; a question that was under way during more is not kept.
 const PURGES_MAX: usize = 64;
@@ -36,6 +37,7 @@ pub(crate) struct Zone {
     entries: AtomicU64,
     bytes: AtomicU64,
     purges: Mutex<Purges>,
+    pub(crate) denials: Denials,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +55,13 @@ struct Purge {
 
 impl Zone {
     pub(crate) fn new(id: ZoneId) -> Zone {
-        Zone { id, entries: AtomicU64::new(0), bytes: AtomicU64::new(0), purges: Mutex::default() }
+        Zone {
+            id,
+            entries: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            purges: Mutex::default(),
+            denials: Denials::default(),
+        }
     }
 
     /// Whoever holds the lock keeps purges out: an insertion is either before one, and is removed by it, or after it, and
@@ -68,7 +76,7 @@ impl Zone {
 
     pub(crate) fn usage(&self) -> ZoneUsage {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        ZoneUsage { entries: load(&self.entries), bytes: load(&self.bytes), denials: 0 }
+        ZoneUsage { entries: load(&self.entries), bytes: load(&self.bytes), denials: self.denials.len() as u64 }
     }
 
     pub(crate) fn added(&self, bytes: u64) {
@@ -96,5 +104,10 @@ impl Purges {
         let missed = self.count.saturating_sub(ticket.purges);
         missed > self.recent.len() as u64
             || self.recent.iter().rev().take(missed as usize).any(|purge| touches(purge.name.as_ref(), purge.subtree))
+    }
+
+    /// Whether anything was purged since the ticket was taken.
+    pub(crate) fn any_since(&self, ticket: Ticket) -> bool {
+        self.count != ticket.purges
     }
 }

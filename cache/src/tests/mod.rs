@@ -8,6 +8,16 @@ use crate::{CachedAnswer, TtlLimits, Unfit};
 
 mod classify;
 
+/// Numbers that look random and are the same in each run.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
