@@ -161,7 +161,7 @@ impl Entry {
             record.records = zone.record_count();
             record.heap_bytes = zone.heap_bytes() as u64;
         }
-        record.timers_s = self.machine.soa().map(|soa| self.settings.machine().clamps.clamped_s(&soa));
+        record.timers_s = self.machine.soa().map(|soa| self.settings.machine().timers_s(&soa));
         record.expires = self.machine.expires();
         record.next_attempt = self.machine.next_attempt();
         record.fail(self.machine.failures(), now);

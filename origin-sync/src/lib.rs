@@ -50,6 +50,7 @@ pub use client::Transport;
 pub use error::{Advice, Error, Side, TsigFault};
 pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
 pub use retransfer::{Retransfer, Retransferred};
+pub use serial::ahead as serials_ahead;
 pub use service::Applied;
 pub use status::{
     AttemptResult, Counts, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits, Severity, TransferStatus,

@@ -25,6 +25,11 @@ pub(crate) fn is_newer(a: u32, b: u32) -> bool {
     compare(a, b) == Order::Newer
 }
 
+/// How many serials `a` is ahead of `b`; none where it is not newer (RFC 1982).
+pub fn ahead(a: u32, b: u32) -> Option<u32> {
+    is_newer(a, b).then(|| a.wrapping_sub(b))
+}
+
 /// The newer of the two; `a` where RFC 1982 leaves it undefined.
 pub(crate) fn newer_of(a: u32, b: u32) -> u32 {
     if is_newer(b, a) { b } else { a }
@@ -44,6 +49,7 @@ mod tests {
         assert_eq!(compare(0x8000_0000, 0), Order::Older);
         assert_eq!(compare(0, 0x8000_0000), Order::Older);
         assert_eq!(compare(0x7FFF_FFFF, 0), Order::Newer);
+        assert_eq!((ahead(1, u32::MAX), ahead(7, 7), ahead(6, 7)), (Some(2), None, None));
         assert_eq!(newer_of(u32::MAX, 3), 3);
         assert_eq!(newer_of(3, u32::MAX), 3);
     }

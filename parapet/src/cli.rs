@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use config::{Mode, ShortForm};
 
+use crate::show::arguments::{CheckZonesArguments, ZonesArguments};
+
 const TOP_EXAMPLES: &str = "\
 Examples:
   One edge before one origin, without a file:
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Status(ShowArguments),
     /// Ask a running node for its zones, those with problems first; with a zone's name, for everything about it.
     Zones(ZonesArguments),
+    /// Check that every zone is fresh, as Nagios, Icinga and cron have it.
+    CheckZones(CheckZonesArguments),
     /// Forget what is cached of a name, on one node or on all.
     Purge(PurgeArguments),
     /// Fetch a zone now, on one node or on all.
@@ -237,20 +241,6 @@ pub(crate) struct ShowArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ZonesArguments {
-    /// Only these zones.
-    #[arg(value_name = "ZONE", value_parser = parse_zone)]
-    pub(crate) zones: Vec<String>,
-
-    /// Only zones that have a problem.
-    #[arg(long)]
-    pub(crate) problems: bool,
-
-    #[command(flatten)]
-    pub(crate) show: ShowArguments,
-}
-
-#[derive(Debug, Args)]
 #[command(after_long_help = PURGE_EXAMPLES)]
 pub(crate) struct PurgeArguments {
     /// The name whose cached answers are forgotten.
@@ -286,7 +276,7 @@ pub(crate) struct OrderArguments {
     pub(crate) all: bool,
 }
 
-fn parse_zone(text: &str) -> Result<String, String> {
+pub(crate) fn parse_zone(text: &str) -> Result<String, String> {
     config::normalise_domain_name(text).map_err(|why| format!("expected {why}"))
 }
 

@@ -18,6 +18,14 @@ impl Failure {
         Self::Runtime(why.to_string())
     }
 
+    /// Why, unless it has been said.
+    pub(crate) fn why(&self) -> Option<String> {
+        match self {
+            Self::Configuration(why) | Self::Runtime(why) => Some(why.clone()),
+            Self::Said => None,
+        }
+    }
+
     /// Says why on standard error and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         match self {

@@ -27,12 +27,25 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 
+/// The exit code of monitoring plugins for what could not be found out.
+const PLUGIN_UNKNOWN: u8 = 3;
+
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // A plugin that was called wrongly has found nothing out.
+        Err(wrong) if wrong.use_stderr() && std::env::args().nth(1).as_deref() == Some("check-zones") => {
+            let _ = wrong.print();
+            return ExitCode::from(PLUGIN_UNKNOWN);
+        }
+        Err(wrong) => wrong.exit(),
+    };
+    let outcome = match cli.command {
         Command::Run(arguments) => daemon::run(arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Status(arguments) => show::status(&arguments),
         Command::Zones(arguments) => show::zones(&arguments),
+        Command::CheckZones(arguments) => return show::check_zones(&arguments),
         Command::Purge(arguments) => order::purge(&arguments),
         Command::Fill(arguments) => order::fill(&arguments),
     };

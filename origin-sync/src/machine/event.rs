@@ -18,6 +18,17 @@ pub(crate) struct Settings {
     pub pull: Option<Duration>,
 }
 
+impl Settings {
+    /// Refresh, retry and expire in seconds, as the zone goes by them.
+    pub(crate) fn timers_s(&self, soa: &SoaTimers) -> [u64; 3] {
+        let [refresh, retry, expire] = self.clamps.clamped_s(soa);
+        match self.pull.map(|interval| interval.as_secs()) {
+            Some(interval) => [interval, retry.min(interval), expire],
+            None => [refresh, retry, expire],
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {

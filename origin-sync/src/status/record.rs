@@ -283,6 +283,5 @@ impl ZoneRecord {
 
 /// How many serials `theirs` is ahead of `ours`; none where we have no copy or theirs is not newer.
 fn ahead(theirs: u32, ours: Option<u32>) -> Option<u32> {
-    let ours = ours?;
-    serial::is_newer(theirs, ours).then(|| theirs.wrapping_sub(ours))
+    serial::ahead(theirs, ours?)
 }

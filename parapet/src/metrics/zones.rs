@@ -63,10 +63,10 @@ fn encode_all(encoder: &mut DescriptorEncoder, zones: &[ZoneStatus], now: f64) -
     problems.for_each(|problem| *kinds.entry(problem.kind.as_str()).or_default() += 1);
     gauges(encoder, ("zones_by_problem", "Zones by the problems they have"), "problem", kinds)?;
     let behind = zones.iter().filter(|zone| zone.serials_behind > 0).count();
-    gauge(encoder, "zones_behind", "Zones of which an origin has a newer serial", None, behind as f64)?;
+    gauge(encoder, "zones_behind", "Zones of which an origin has a newer serial", behind)?;
     let unlabelled = zones.len().saturating_sub(ZONES_LABELLED_MAX);
     let about = "Zones that have no series of their own here, because there are so many";
-    gauge(encoder, "zones_without_series", about, None, unlabelled as f64)?;
+    gauge(encoder, "zones_without_series", about, unlabelled)?;
     let most = |value: fn(&ZoneStatus) -> Option<f64>| zones.iter().filter_map(value).reduce(f64::max);
     let least = |value: fn(&ZoneStatus) -> Option<f64>| zones.iter().filter_map(value).reduce(f64::min);
     let extremes = [
@@ -80,8 +80,10 @@ fn encode_all(encoder: &mut DescriptorEncoder, zones: &[ZoneStatus], now: f64) -
         ),
     ];
     for (name, about, value) in extremes {
+        // Without a value it is declared nevertheless: a rule that names it is then known to be right.
+        let metric = encoder.encode_descriptor(name, about, Some(&Unit::Seconds), MetricType::Gauge)?;
         if let Some(value) = value {
-            gauge(encoder, name, about, Some(Unit::Seconds), value)?;
+            ConstGauge::new(value).encode(metric)?;
         }
     }
     Ok(())
@@ -240,8 +242,9 @@ fn encode_origins(encoder: &mut DescriptorEncoder, zones: &[&ZoneStatus], now: f
     Ok(())
 }
 
-fn gauge(encoder: &mut DescriptorEncoder, name: &str, about: &str, unit: Option<Unit>, value: f64) -> fmt::Result {
-    ConstGauge::new(value).encode(encoder.encode_descriptor(name, about, unit.as_ref(), MetricType::Gauge)?)
+fn gauge(encoder: &mut DescriptorEncoder, name: &str, about: &str, number: usize) -> fmt::Result {
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    ConstGauge::new(number).encode(encoder.encode_descriptor(name, about, None, MetricType::Gauge)?)
 }
 
 /// A gauge for each value of a label.
