@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -19,9 +20,12 @@ pub(crate) struct Section {
     /// Byte offset of its header.
     pub(crate) at: usize,
     values: BTreeMap<&'static str, Found>,
-    sections: BTreeMap<&'static str, Section>,
+    /// The tables within it; one that the file does not have is shared with the template's.
+    sections: BTreeMap<&'static str, Rc<Section>>,
     /// The entries of tables within it that have many, by table and name.
     entries: BTreeMap<&'static str, BTreeMap<String, Section>>,
+    /// Items of which the template's value stands for a missing one.
+    inherited: Vec<&'static str>,
     /// Items that are there, with a value that was reported as wrong.
     unreadable: Vec<&'static str>,
 }
@@ -29,26 +33,26 @@ pub(crate) struct Section {
 /// What happens to items that are not there.
 #[derive(Clone, Copy)]
 pub(crate) enum Fill<'s> {
-    /// They stay away: the table is a template itself.
-    Nothing,
-    /// As with [`Fill::From`], but what must be there may also stay away: a named template.
+    /// As with [`Fill::From`], but what must be there may also stay away: the table is a template itself.
     Partly(Option<&'s Section>),
     /// They come from the template if it has them, or else from the schema.
     From(Option<&'s Section>),
 }
 
-impl Fill<'_> {
-    /// What the table `name` within the table is filled with.
-    fn within(self, name: &str) -> Self {
+impl<'s> Fill<'s> {
+    fn template(self) -> Option<&'s Section> {
         match self {
-            Self::Nothing => Self::Nothing,
-            Self::Partly(template) => Self::Partly(template.and_then(|template| template.sections.get(name))),
-            Self::From(template) => Self::From(template.and_then(|template| template.sections.get(name))),
+            Self::Partly(template) | Self::From(template) => template,
         }
     }
 
-    fn has_template(self) -> bool {
-        matches!(self, Self::Partly(Some(_)) | Self::From(Some(_)))
+    /// What the table `name` within the table is filled with.
+    fn within(self, name: &str) -> Self {
+        let inner = self.template().and_then(|template| template.sections.get(name)).map(Rc::as_ref);
+        match self {
+            Self::Partly(_) => Self::Partly(inner),
+            Self::From(_) => Self::From(inner),
+        }
     }
 }
 
@@ -95,12 +99,17 @@ pub(crate) fn read_section(
             section.entries.insert(table.name, read_entries(sink, table, &inner_path, inner));
             continue;
         }
-        let fill = fill.within(table.name);
-        if table.naming == Naming::Optional && inner.is_none() && !fill.has_template() {
-            continue;
+        let shared = fill.template().and_then(|template| template.sections.get(table.name));
+        match (table.naming, inner, shared) {
+            (Naming::Optional, None, None) => continue,
+            // Nothing in such a table must be there. A file may have a million zones with the same defaults.
+            (Naming::Single, None, Some(shared)) => drop(section.sections.insert(table.name, Rc::clone(shared))),
+            _ => {
+                let at = here.map_or(at, |(key, _)| key.span().start);
+                let inner = read_section(sink, table, &inner_path, inner, at, fill.within(table.name));
+                section.sections.insert(table.name, Rc::new(inner));
+            }
         }
-        let at = here.map_or(at, |(key, _)| key.span().start);
-        section.sections.insert(table.name, read_section(sink, table, &inner_path, inner, at, fill));
     }
     section
 }
@@ -200,11 +209,7 @@ fn read_item(sink: &mut Sink<'_>, item: &Item, path: &str, value: &Spanned<DeVal
 
 /// Puts template values and defaults where the table has none, and reports what is missing.
 fn fill_in(sink: &mut Sink<'_>, schema: &Table, section: &mut Section, fill: Fill<'_>) {
-    let (template, partly) = match fill {
-        Fill::Nothing => return,
-        Fill::Partly(template) => (template, true),
-        Fill::From(template) => (template, false),
-    };
+    let (template, partly) = (fill.template(), matches!(fill, Fill::Partly(_)));
     for item in schema.items {
         if section.values.contains_key(item.name) || section.is_unreadable(item.name) {
             continue;
@@ -214,6 +219,7 @@ fn fill_in(sink: &mut Sink<'_>, schema: &Table, section: &mut Section, fill: Fil
         }
         if let Some(found) = template.and_then(|template| template.values.get(item.name)) {
             section.values.insert(item.name, found.clone());
+            section.inherited.push(item.name);
             continue;
         }
         match item.presence {
@@ -264,13 +270,23 @@ impl Section {
         self.found(name).and_then(|found| found.at).unwrap_or(self.at)
     }
 
-    pub(crate) fn section(&self, name: &str) -> Section {
+    /// Whether the table says an item itself, rather than its template or the schema.
+    pub(crate) fn says(&self, name: &str) -> bool {
+        self.found(name).is_some_and(|found| found.at.is_some()) && !self.inherited.contains(&name)
+    }
+
+    /// The first item that the table says itself.
+    pub(crate) fn first_said(&self) -> Option<&'static str> {
+        self.values.keys().copied().find(|name| self.says(name))
+    }
+
+    pub(crate) fn section(&self, name: &str) -> Rc<Section> {
         self.sections.get(name).cloned().unwrap_or_default()
     }
 
     /// A table that counts only if it is there.
     pub(crate) fn optional_section(&self, name: &str) -> Option<&Section> {
-        self.sections.get(name)
+        self.sections.get(name).map(Rc::as_ref)
     }
 
     /// The entries of a table within this one.

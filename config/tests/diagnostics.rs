@@ -187,6 +187,141 @@ fn a_zone_without_quotes_gets_a_hint() {
 }
 
 #[test]
+fn a_distribution_tree_has_a_key_addresses_and_no_cycles() {
+    let node = |name: &str, listen: &str, upstream: &str| {
+        format!("[node.{name}]\nlisten = [\"{listen}\"]\nupstream = [{upstream}]\n")
+    };
+    let three = node("a", "192.0.2.1:53", "\"b\"") + &node("b", "192.0.2.2:53", "\"d\", \"c\"");
+    check(
+        &format!("{three}{}{}{ORIGIN}", node("c", "192.0.2.3:53", "\"a\""), node("d", "[::]:53", "\"d\"")),
+        &[
+            r#"3:13: error: node.a.upstream: found "b" without a key; expected a key that nodes sign with: node_key = "NAME" in [network]"#,
+            r#"3:13: error: node.a.upstream: found a cycle: a -> b -> c -> a; expected a tree: zones must come from an origin"#,
+            r#"6:13: error: node.b.upstream: found "d" without a key; expected a key that nodes sign with: node_key = "NAME" in [network]"#,
+            r#"6:13: error: node.b.upstream[0]: found "d", which listens at wildcards alone; expected transfer_addresses in [node.d]"#,
+            r#"9:13: error: node.c.upstream: found "a" without a key; expected a key that nodes sign with: node_key = "NAME" in [network]"#,
+            r#"10:7: warning: node.d.transfer_addresses: found nothing; expected where its upstream nodes can notify it; without it, changes come when the SOA's timers say"#,
+            r#"12:13: error: node.d.upstream: found "d" without a key; expected a key that nodes sign with: node_key = "NAME" in [network]"#,
+            r#"12:13: error: node.d.upstream[0]: found "d", which listens at wildcards alone; expected transfer_addresses in [node.d]"#,
+            r#"12:13: error: node.d.upstream: found a cycle: d -> d; expected a tree: zones must come from an origin"#,
+        ],
+    );
+    check(
+        &format!(
+            "[network]\nnode_key = \"k\"\n[key.k]\nkey_file = \"good.key\"\n{}{}{ORIGIN}",
+            node("a", "192.0.2.1:53", "\"b\", \"b\", \"e\""),
+            node("b", "192.0.2.2:53", "")
+        ),
+        &[
+            r#"7:18: error: node.a.upstream[1]: found "b" again; expected each node once"#,
+            r#"7:23: error: node.a.upstream[2]: found "e"; expected one of a, b"#,
+        ],
+    );
+}
+
+#[test]
+fn what_a_mode_has_no_use_for_is_warned_of() {
+    let zone = |more: &str| format!("{ORIGIN}{more}\n");
+    check(
+        &zone("pull_interval_s = 60\non_demand.prefetch = false"),
+        &[
+            r#"5:19: warning: zone."z.example".pull_interval_s: found an item of no use here; expected mode = "pull" beside it"#,
+            r#"6:22: warning: zone."z.example".on_demand.prefetch: found an item of no use here; expected mode = "on-demand" for the zone"#,
+        ],
+    );
+    let copy =
+        "expected on_demand.whole_records_max beside it, or mode \"push\" or \"pull\": a cache has no whole copy";
+    let of_a_copy = "mode = \"on-demand\"\nixfr = false\nzonemd = \"require\"\ntimers.retry_s_min = 6";
+    check(
+        &zone(of_a_copy),
+        &[
+            &format!("6:8: warning: zone.\"z.example\".ixfr: found an item of no use here; {copy}"),
+            &format!("7:10: warning: zone.\"z.example\".zonemd: found an item of no use here; {copy}"),
+            &format!("8:22: warning: zone.\"z.example\".timers.retry_s_min: found an item of no use here; {copy}"),
+        ],
+    );
+    check(&zone(&format!("{of_a_copy}\non_demand.whole_records_max = 5")), &[]);
+    check(&zone("mode = \"pull\"\npull_interval_s = 60"), &[]);
+    check(
+        &zone("dnssec.trust_anchors = [\"1 8 1 0000000000000000000000000000000000000000\"]"),
+        &[
+            r#"5:24: warning: zone."z.example".dnssec.trust_anchors: found an item of no use here; expected validate = true beside it"#,
+        ],
+    );
+    // What zones have in common need not be of use to each.
+    check(&format!("[defaults.zone]\npull_interval_s = 9\nixfr = false\n{}", zone("mode = \"on-demand\"")), &[]);
+}
+
+#[test]
+fn catalogs_have_templates_and_names_of_their_own() {
+    check(
+        &format!(
+            "{ORIGIN}[template.bulk]\nmode = \"pul\"\n[template.other]\norigins = [\"b\"]\n[catalog.\"Z.example\"]\n\
+             origins = [\"a\"]\ntemplate = \"bluk\"\n[catalog.\"Z.example\".group.one]\nvalue = \"two\"\n\
+             template = \"other\"\n[catalog.\"Z.example\".group.two]\ntemplate = \"other\"\n[catalog.c]\n\
+             members_max = 0\n[catalog.c.group.\"no good\"]\n"
+        ),
+        &[
+            r#"5:11: warning: template.bulk: found a template of no catalog; expected a catalog with this template"#,
+            r#"6:8: error: template.bulk.mode: found "pul"; expected one of "push", "pull", "on-demand" (did you mean "pull"?)"#,
+            r#"8:12: error: template.other.origins[0]: found "b"; expected one of a"#,
+            r#"9:10: error: catalog."Z.example": found the same name as the zone in line 3; expected one of both: a catalog is not served"#,
+            r#"11:12: error: catalog."Z.example".template: found "bluk"; expected one of bulk, other (did you mean "bulk"?)"#,
+            r#"15:28: error: catalog."Z.example".group.two: found "two" again; expected each group once"#,
+            r#"17:10: error: catalog.c.origins: found nothing; expected a list of 1 to 16, each the name of a [origin.NAME]: origins = ["bind-1"]"#,
+            r#"18:15: error: catalog.c.members_max: found 0; expected a whole number from 1 to 1000000"#,
+            r#"19:18: error: catalog.c.group."no good": found "no good"; expected a name of 1 to 63 letters, digits, '.', '-' and '_'"#,
+        ],
+    );
+}
+
+#[test]
+fn certificates_have_keys_and_pins_are_digests() {
+    let origin = |tls: &str| ORIGIN.replace("53\"]\n", &format!("53\"]\ntls = {{ {tls} }}\n"));
+    check(&origin(""), &[]);
+    check(
+        &origin("certificate = \"c.pem\", pins_sha256 = [\"abc\"]"),
+        &[
+            r#"3:23: error: origin.a.tls.certificate: found no key_file; expected key_file beside it"#,
+            r#"3:47: error: origin.a.tls.pins_sha256[0]: found "abc"; expected the SHA-256 of a public key (SPKI), in base64 or 64 hexadecimal digits"#,
+        ],
+    );
+    check(
+        &origin("ca_file = \"c.pem\", pins_sha256 = [\"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\"]"),
+        &[
+            "3:19: warning: origin.a.tls.ca_file: found an item of no use here; expected one of ca_file and pins_sha256: with pins, no authority is asked",
+        ],
+    );
+    check(
+        &format!("{ORIGIN}dnssec = {{ validate = true, trust_anchors = [\"1 8 2 00\"] }}\n"),
+        &[
+            r#"5:46: error: zone."z.example".dnssec.trust_anchors[0]: found "1 8 2 00"; expected a DS record's key tag, algorithm, digest type and digest, such as "20326 8 2 E06D…""#,
+        ],
+    );
+}
+
+#[test]
+fn an_api_can_be_reached() {
+    let api =
+        |api: &str| format!("[node.n]\nlisten = [\"[::]:53\"]\nmetrics = \"[::1]:9\"\napi = {{ {api} }}\n{ORIGIN}");
+    check(&api("listen = \"[::1]:8053\", token_file = \"t\""), &[]);
+    check(
+        &api("listen = \"[::]:8053\", token_file = \"t\""),
+        &[
+            r#"4:18: warning: node.n.api.url: found nothing; expected how other machines reach it: url = "http://ADDRESS:PORT""#,
+        ],
+    );
+    check(
+        &api("listen = \"[::1]:9\", url = \"ftp://a\""),
+        &[
+            r#"4:1: error: node.n.api.token_file: found nothing; expected a path: token_file = "/etc/parapet/api.token""#,
+            r#"4:18: error: node.n.api.listen: found "[::1]:9", where the metrics are too; expected an address or port of its own"#,
+            r#"4:35: error: node.n.api.url: found "ftp://a"; expected a URL without a path, such as "https://192.0.2.1:8053""#,
+        ],
+    );
+}
+
+#[test]
 fn tables_that_are_none_and_values_that_are_tables() {
     check(
         &format!("node = 5\ndefaults = {{ zone = 1, nodes = {{}} }}\n{ORIGIN}ixfr = {{ on = true }}\n"),

@@ -12,6 +12,11 @@ impl Checker<'_, '_> {
     pub(super) fn catalog(&mut self, name: &str, section: &Section, tables: &Tables) -> Catalog {
         let origins = self.origins_of(section, &tables.origins);
         self.check_timers(section);
+        if let Some(zone) = tables.zones.get(name) {
+            let (line, _) = self.sink.position(zone.at);
+            let found = format!("the same name as the zone in line {line}");
+            self.sink.error(section.at, &section.path, found, "one of both: a catalog is not served");
+        }
         let template = match section.text("template") {
             Some(_) => self.member_template(section, &origins, tables),
             None => self.as_members(&tables.no_template, &origins, tables),

@@ -17,6 +17,7 @@ mod catalog;
 mod key;
 mod node;
 mod origin;
+mod tree;
 mod zone;
 
 use key::{read_cookie_secrets, read_key};
@@ -125,13 +126,19 @@ impl Checker<'_, '_> {
             ),
         };
         self.check_use(&tables, &shared);
-        let Tables { nodes, keys, origins, zones, catalogs, .. } = &tables;
+        let Tables { keys, origins, zones, catalogs, .. } = &tables;
+        let nodes: BTreeMap<_, _> = tables
+            .nodes
+            .iter()
+            .map(|(name, section)| (name.clone(), self.node(name, section, &tables.nodes)))
+            .collect();
+        self.check_tree(&tables, &shared, &nodes);
         Network {
             name: shared.text("name").unwrap_or_default().to_owned(),
             node_key: shared.text("node_key").and_then(|key| self.resolve_key(&shared, "node_key", key, keys)),
             cookie_secrets: read_cookie_secrets(self, &shared),
             cookies_required: shared.boolean("cookies_required"),
-            nodes: nodes.iter().map(|(name, section)| (name.clone(), self.node(name, section, nodes))).collect(),
+            nodes,
             origins: origins.iter().map(|(name, section)| (name.clone(), self.origin(name, section, keys))).collect(),
             zones: zones.iter().map(|(name, section)| self.zone(name, section, origins)).collect(),
             catalogs: catalogs.iter().map(|(name, section)| self.catalog(name, section, &tables)).collect(),
@@ -142,24 +149,24 @@ impl Checker<'_, '_> {
         }
     }
 
-    /// `[defaults.node]` and `[defaults.zone]`.
+    /// `[defaults.node]` and `[defaults.zone]`, with the schema's defaults where they say nothing.
     fn defaults(&mut self, document: &DeTable<'_>) -> BTreeMap<&'static str, Section> {
-        let mut found = BTreeMap::new();
         let name = schema::DEFAULTS.name;
-        let Some(defaults) = document.get(name).and_then(|value| as_table(self.sink, name, value)) else {
-            return found;
-        };
-        for (key, value) in defaults {
-            let path = join(name, key.get_ref());
-            let Some(schema) = schema::TEMPLATES.iter().find(|schema| schema.name == key.get_ref().as_ref()) else {
-                report_unknown(self.sink, name, key, schema::TEMPLATES.iter().map(|schema| schema.name));
-                continue;
-            };
-            let table = as_table(self.sink, &path, value);
-            let section = read_section(self.sink, schema, &path, table, key.span().start, Fill::Nothing);
-            found.insert(schema.name, section);
+        let defaults = document.get(name).and_then(|value| as_table(self.sink, name, value));
+        for (key, _) in defaults.into_iter().flatten() {
+            let known = schema::TEMPLATES.iter().map(|schema| schema.name);
+            if known.clone().all(|name| name != key.get_ref().as_ref()) {
+                report_unknown(self.sink, name, key, known);
+            }
         }
-        found
+        let read = |schema: &&'static Table| {
+            let path = join(name, schema.name);
+            let here = defaults.and_then(|defaults| defaults.get_key_value(schema.name));
+            let table = here.and_then(|(_, value)| as_table(self.sink, &path, value));
+            let at = here.map_or(0, |(key, _)| key.span().start);
+            (schema.name, read_section(self.sink, schema, &path, table, at, Fill::Partly(None)))
+        };
+        schema::TEMPLATES.iter().map(read).collect()
     }
 
     /// All `[table.NAME]` of one kind. Domain names come in one spelling, so that twins meet.

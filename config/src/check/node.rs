@@ -21,6 +21,14 @@ impl Checker<'_, '_> {
         let has_role = |role: &str| {
             section.list("roles").iter().any(|found| matches!(&found.value, Value::Text(text) if text == role))
         };
+        if let Some(api) = section.optional_section("api")
+            && let (Some(ours), Some(metrics)) = (api.socket("listen"), section.socket("metrics"))
+            && ours == metrics
+            && ours.port() != 0
+        {
+            let found = format!("\"{ours}\", where the metrics are too");
+            self.sink.error(api.position("listen"), &join(&api.path, "listen"), found, "an address or port of its own");
+        }
         let identity = section.section("identity");
         let text = |name: &str| identity.text(name).map(str::to_owned);
         let listen = section.sockets(self.sink, "listen", DNS_PORT);

@@ -36,6 +36,11 @@ impl Checker<'_, '_> {
 
     fn tls(&mut self, section: &Section) -> Tls {
         self.check_pair(section, "certificate", "key_file");
+        if section.found("pins_sha256").is_some_and(|pins| pins.at.is_some()) && section.says("ca_file") {
+            let path = join(&section.path, "ca_file");
+            let expected = "one of ca_file and pins_sha256: with pins, no authority is asked";
+            self.sink.warning(section.position("ca_file"), &path, "an item of no use here", expected);
+        }
         let pin = |value: &Value| if let Value::Pin(pin) = value { Some(*pin) } else { None };
         Tls {
             server_name: section.text("server_name").map(str::to_owned),

@@ -10,6 +10,7 @@ impl Checker<'_, '_> {
     pub(super) fn zone(&mut self, name: &str, section: &Section, origins: &Entries) -> Zone {
         let origins = self.origins_of(section, origins);
         self.check_timers(section);
+        self.check_mode(section);
         let text = |name: &str| section.text(name);
         Zone {
             name: name.to_owned(),
@@ -24,6 +25,45 @@ impl Checker<'_, '_> {
             dnssec: dnssec(&section.section("dnssec")),
             on_demand: on_demand(&section.section("on_demand")),
             catalog: None,
+        }
+    }
+
+    /// Warns of what a zone says itself and its mode has no use for.
+    fn check_mode(&mut self, section: &Section) {
+        let mode = section.text("mode").and_then(Mode::from_name).unwrap_or_default();
+        let on_demand = section.section("on_demand");
+        let is_copy = mode != Mode::OnDemand || on_demand.integer("whole_records_max") > 0;
+        if mode != Mode::Pull {
+            self.warn_of_no_use(section, "pull_interval_s", "mode = \"pull\" beside it");
+        }
+        if mode != Mode::OnDemand
+            && let Some(item) = on_demand.first_said()
+        {
+            self.warn_of_no_use(&on_demand, item, "mode = \"on-demand\" for the zone");
+        }
+        if !is_copy {
+            let expected =
+                "on_demand.whole_records_max beside it, or mode \"push\" or \"pull\": a cache has no whole copy";
+            for item in ["ixfr", "on_expire", "zonemd"] {
+                self.warn_of_no_use(section, item, expected);
+            }
+            for table in [section.section("timers"), section.section("transfer")] {
+                if let Some(item) = table.first_said() {
+                    self.warn_of_no_use(&table, item, expected);
+                }
+            }
+        }
+        let dnssec = section.section("dnssec");
+        if is_copy && !dnssec.boolean("validate") {
+            self.warn_of_no_use(&dnssec, "trust_anchors", "validate = true beside it");
+        }
+    }
+
+    /// Warns of an item that the section says itself, in vain.
+    fn warn_of_no_use(&mut self, section: &Section, item: &str, expected: &str) {
+        if section.says(item) {
+            let path = join(&section.path, item);
+            self.sink.warning(section.position(item), &path, "an item of no use here", expected);
         }
     }
 
