@@ -30,6 +30,7 @@ mod snapshot;
 mod tree;
 mod varint;
 mod view;
+mod walk;
 mod zone;
 
 #[cfg(test)]
@@ -48,4 +49,5 @@ pub use error::ZoneError;
 pub use node::Rdatas;
 pub use nsec3::{ITERATIONS_MAX, Nsec3Params};
 pub use view::{ZoneSlot, ZoneState, ZoneTable, Zones};
+pub use walk::{Cursor, Walked, ZoneRecord};
 pub use zone::{Denial, SoaTimers, Zone, ZoneRrset};

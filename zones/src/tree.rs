@@ -256,6 +256,27 @@ impl Tree {
         Iter { pages: self.pages(), page: &[], index: 0, count: 0 }
     }
 
+    /// Walks the entries from the first that is not below `key`, in order.
+    pub(crate) fn iter_from(&self, key: &[u8]) -> Iter<'_> {
+        let mut stack = Vec::new();
+        let mut next = self.root.as_ref();
+        while let Some(child) = next {
+            match child {
+                Child::Leaf(bytes) => {
+                    let page = Page::new(bytes);
+                    let (Ok(index) | Err(index)) = page.search(key);
+                    return Iter { pages: Pages { stack }, page: bytes, index, count: page.count() };
+                }
+                Child::Inner(inner) => {
+                    let index = inner.position(key);
+                    stack.extend(inner.children.iter().skip(index + 1).rev());
+                    next = inner.children.get(index);
+                }
+            }
+        }
+        Iter { pages: Pages { stack }, page: &[], index: 0, count: 0 }
+    }
+
     /// Walks the leaf pages in order.
     pub(crate) fn pages(&self) -> Pages<'_> {
         Pages { stack: self.root.iter().collect() }
