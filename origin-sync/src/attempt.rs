@@ -11,6 +11,7 @@ use crate::client::{Fetched, Session, TimeLimits, Transport};
 use crate::copy::{Copy, Next};
 use crate::error::{Advice, Error};
 use crate::machine::{self, Want};
+use crate::peers::Path;
 use crate::serial::{self, Order};
 use crate::settings::{Upstream, ZoneSettings};
 use crate::store::{Appended, Compaction, ZoneStore};
@@ -38,6 +39,8 @@ pub(crate) struct Report {
     pub(crate) transport: Transport,
     /// How long the origin's own copy is good for, as far as it said so (RFC 7314).
     pub(crate) expire_s: Option<u32>,
+    /// The nodes that the origin's copy came through.
+    pub(crate) path: Arc<Path>,
     /// What the last transfer brought.
     pub(crate) fetched: Option<Fetched>,
     /// Whether differences were given up for a whole transfer, and why.
@@ -59,6 +62,7 @@ impl Report {
             question: Rtype::SOA,
             transport: Transport::Udp,
             expire_s: None,
+            path: Arc::default(),
             fetched: None,
             fallback: None,
             outcome: Ok(Outcome::UpToDate),
@@ -110,11 +114,15 @@ impl Job {
                 }
             }
         };
+        report.path = session.path();
         match step {
             Step::UpToDate => Ok(Outcome::UpToDate),
             Step::Next(outcome) => Ok(outcome),
             Step::Lower(_) if self.attempt.any_serial => match self.fetch_whole(session, report).await? {
-                Step::Next(outcome) => Ok(outcome),
+                Step::Next(outcome) => {
+                    report.path = session.path();
+                    Ok(outcome)
+                }
                 _ => Err(Error::NoSoa { question: Rtype::AXFR, apex: Box::new(self.settings.apex.to_name()) }),
             },
             Step::Lower(theirs) => Err(Error::LowerSerial { ours: have.unwrap_or_default(), theirs }),

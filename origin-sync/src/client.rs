@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
@@ -12,6 +13,7 @@ use wire::{Class, Edns, Message, Name, NameRef, Rcode, Record, Rtype, Section, e
 use crate::connect::{CONNECT_WAIT, Connection};
 use crate::error::Error;
 use crate::notify::unix_now_s;
+use crate::peers::Path;
 use crate::settings::Upstream;
 use crate::timers::SoaTimers;
 use crate::tls::{self, TlsFault};
@@ -73,12 +75,14 @@ pub(crate) struct Fetched {
 }
 
 /// An answer to a SOA query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SoaAnswer {
     /// The zone's timers.
     pub soa: SoaTimers,
     /// How long the origin's own copy is good for, if it says so (RFC 7314).
     pub expire_s: Option<u32>,
+    /// The nodes that the copy came through.
+    path: Arc<Path>,
 }
 
 /// What one attempt says to one upstream: a SOA query, perhaps a transfer after it, on one connection where it can be.
@@ -89,12 +93,19 @@ pub(crate) struct Session<'a> {
     connection: Option<Connection>,
     /// Whether requests for transfers have EDNS; an origin older than that says FORMERR (RFC 6891 §7).
     edns: bool,
+    /// The nodes that the upstream's copy came through, as it last said.
+    path: Arc<Path>,
 }
 
 impl<'a> Session<'a> {
     /// A session in which nothing has been said yet.
     pub(crate) fn new(upstream: &'a Upstream, apex: &'a Name) -> Session<'a> {
-        Session { upstream, apex, connection: None, edns: true }
+        Session { upstream, apex, connection: None, edns: true, path: Arc::default() }
+    }
+
+    /// The nodes that the upstream's copy came through, as it last said.
+    pub(crate) fn path(&self) -> Arc<Path> {
+        Arc::clone(&self.path)
     }
 
     /// What transfers go over.
@@ -111,7 +122,10 @@ impl<'a> Session<'a> {
         let waits = if self.transport() == Transport::Tls { &[][..] } else { &UDP_WAITS };
         for wait in waits {
             match soa_over_udp(self.upstream, self.apex, *wait).await {
-                Ok(Some(soa)) => return Ok((soa, Transport::Udp)),
+                Ok(Some(soa)) => {
+                    self.path = Arc::clone(&soa.path);
+                    return Ok((soa, Transport::Udp));
+                }
                 // Truncated.
                 Ok(None) => break,
                 Err(Error::NoAnswer { .. }) => {}
@@ -121,6 +135,7 @@ impl<'a> Session<'a> {
             }
         }
         let soa = self.soa_over_connection().await?;
+        self.path = Arc::clone(&soa.path);
         Ok((soa, self.transport()))
     }
 
@@ -136,7 +151,7 @@ impl<'a> Session<'a> {
         };
         let silent = |_| Error::NoAnswer { question, after: CONNECT_WAIT + SOA_TCP_WAIT };
         timeout(SOA_TCP_WAIT, exchange).await.map_err(silent)??;
-        let soa = read_soa(&message, id, self.apex, verifier)?.ok_or(Error::Truncated { question })?;
+        let soa = read_soa(&message, id, (upstream, self.apex), verifier)?.ok_or(Error::Truncated { question })?;
         self.keep(connection);
         Ok(soa)
     }
@@ -187,12 +202,16 @@ impl<'a> Session<'a> {
         connection.send(self.upstream, &request, question).await?;
         let mut interpreter = Interpreter::new(*self.apex, id, question, have, limits);
         let mut message = Vec::new();
+        let malformed = |source| Error::Malformed { question, source };
         loop {
             self.wait_for_message(&mut connection, &mut message, question, &interpreter, (started, times)).await?;
             let length = message.len();
             check_id(&message, id, question)?;
             message = verifier.check(message, question, unix_now_s())?;
             debug_assert_eq!(message.len(), length);
+            if !*begun {
+                self.path = read_path(&Message::parse(&message).map_err(malformed)?, self.upstream)?;
+            }
             let progress = interpreter.message(&message, sink)?;
             *begun = true;
             if let Progress::Done(answer) = progress {
@@ -258,7 +277,7 @@ async fn soa_over_udp(upstream: &Upstream, apex: &Name, wait: Duration) -> Resul
         for _ in 0..STRAY_DATAGRAMS_MAX {
             let length = socket.recv(&mut buffer).await.map_err(|source| Error::Receive { question, source })?;
             // Anyone can send datagrams: what is not the answer is passed over, and told only if nothing better comes.
-            match read_soa(buffer.get(..length).unwrap_or_default(), id, apex, verifier.clone()) {
+            match read_soa(buffer.get(..length).unwrap_or_default(), id, (upstream, apex), verifier.clone()) {
                 Err(error @ (Error::Tsig { .. } | Error::NotTheAnswer { .. } | Error::Malformed { .. })) => {
                     rejected = Some(error)
                 }
@@ -273,8 +292,26 @@ async fn soa_over_udp(upstream: &Upstream, apex: &Name, wait: Duration) -> Resul
     }
 }
 
+/// Reads the nodes that an upstream's copy came through: none where it is an origin.
+///
+/// # Errors
+/// [`Error::Loop`] when we are among them.
+fn read_path(message: &Message<'_>, upstream: &Upstream) -> Result<Arc<Path>, Error> {
+    let Some(node) = upstream.origin.node() else { return Ok(Path::from_origin()) };
+    let path = Path::of_answer(message, node);
+    if path.has(&upstream.origin.own_node) || path.is_full() {
+        return Err(Error::Loop { path: path.to_string() });
+    }
+    Ok(Arc::new(path))
+}
+
 /// Reads the answer to a SOA query; `None` when it was truncated.
-fn read_soa(bytes: &[u8], id: u16, apex: &Name, mut verifier: Verifier) -> Result<Option<SoaAnswer>, Error> {
+fn read_soa(
+    bytes: &[u8],
+    id: u16,
+    (upstream, apex): (&Upstream, &Name),
+    mut verifier: Verifier,
+) -> Result<Option<SoaAnswer>, Error> {
     let question = Rtype::SOA;
     let malformed = |source| Error::Malformed { question, source };
     let message = Message::parse(bytes).map_err(malformed)?;
@@ -306,7 +343,8 @@ fn read_soa(bytes: &[u8], id: u16, apex: &Name, mut verifier: Verifier) -> Resul
         }
     }
     let soa = found.ok_or_else(|| Error::NoSoa { question, apex: Box::new(*apex) })?;
-    Ok(Some(SoaAnswer { soa, expire_s }))
+    let path = read_path(&message, upstream)?;
+    Ok(Some(SoaAnswer { soa, expire_s, path }))
 }
 
 /// Whether the other side hung up.
@@ -340,7 +378,8 @@ fn request(
 ) -> Result<(u16, Vec<u8>, Verifier), Error> {
     let id = random_u64()? as u16;
     let apex: NameRef<'_> = apex.as_ref();
-    let request = Request { id, apex, question, have, edns };
+    let path = upstream.origin.node().is_some();
+    let request = Request { id, apex, question, have, edns, path };
     let (bytes, verifier) = request.build(upstream.origin.key.as_ref(), unix_now_s())?;
     Ok((id, bytes, verifier))
 }

@@ -12,6 +12,7 @@ use crate::attempt::{Job, Outcome, Report};
 use crate::error::Side;
 use crate::machine::{Attempt, Ended, Event, Machine, Notice, Publish};
 use crate::notify::{Target, unix_now_s};
+use crate::peers::Offer;
 use crate::settings::ZoneSettings;
 use crate::status::{ZoneCondition, ZoneRecord};
 use crate::store::{Loaded, ZoneStore};
@@ -55,7 +56,8 @@ impl Entry {
     ) -> Entry {
         let machine = Machine::new(settings.machine());
         let record = Arc::new(ZoneRecord::new(&settings, now));
-        let target = Arc::new(Target { zone: id, settings: Arc::clone(&settings), mailbox: Arc::default() });
+        let offer = Arc::new(Offer::new(Arc::clone(&slot), store.history()));
+        let target = Arc::new(Target { zone: id, settings: Arc::clone(&settings), mailbox: Arc::default(), offer });
         let (zone, attempt, running, timer, noted) = (None, None, None, None, None);
         Entry { settings, machine, slot, store, target, zone, attempt, running, timer, record, noted, ixfr_failures: 0 }
     }
@@ -108,6 +110,9 @@ impl Entry {
             Err(error) if matches!(error.side(), Side::Here) => Ended::FailedHere,
             Err(_) => Ended::FailedThere,
         };
+        if report.outcome.is_ok() {
+            self.target.offer.set_path(&report.path);
+        }
         self.ixfr_failures = match &report.outcome {
             Ok(_) => 0,
             Err(_) => self.ixfr_failures.saturating_add(u32::from(report.question == Rtype::IXFR)),
@@ -125,8 +130,8 @@ impl Entry {
     /// Takes a new configuration: the event for the machine.
     pub(crate) fn configure(&mut self, settings: Arc<ZoneSettings>) -> Event {
         Arc::make_mut(&mut self.record).configure(&settings);
-        let mailbox = Arc::clone(&self.target.mailbox);
-        self.target = Arc::new(Target { zone: self.target.zone, settings: Arc::clone(&settings), mailbox });
+        let (mailbox, offer) = (Arc::clone(&self.target.mailbox), Arc::clone(&self.target.offer));
+        self.target = Arc::new(Target { zone: self.target.zone, settings: Arc::clone(&settings), mailbox, offer });
         self.settings = settings;
         if self.machine.is_expired() {
             self.publish(Publish::Expired);

@@ -220,6 +220,12 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// Another node has its copy from us, or too many nodes stand between it and the origin.
+    #[error("a loop: its copy came by the way {path}; see the nodes' upstream items in their network files")]
+    Loop {
+        /// The nodes that it came through.
+        path: String,
+    },
     /// The origin's serial is lower than ours, and ours has not expired.
     #[error("the origin has serial {theirs}, lower than our {ours}; it is not taken before our copy expires")]
     LowerSerial {
@@ -339,6 +345,7 @@ impl Error {
             | Error::TooManyRecords { .. }
             | Error::TooManyBytes { .. }
             | Error::LowerSerial { .. }
+            | Error::Loop { .. }
             | Error::Zone { .. } => Side::Origin,
         }
     }
@@ -399,6 +406,7 @@ impl Error {
             Error::TooManyRecords { .. } => "too-many-records",
             Error::TooManyBytes { .. } => "too-many-bytes",
             Error::LowerSerial { .. } => "lower-serial",
+            Error::Loop { .. } => "loop",
             Error::Zone { .. } => "zone",
             Error::Disk { .. } => "disk",
             Error::Damaged { .. } => "damaged",

@@ -3,11 +3,12 @@
 use std::sync::{Arc, LazyLock};
 
 use wire::{Name, Rtype};
-use zones::{Limits as ZoneLimits, Zone, ZoneBuilder};
+use zones::{Limits as ZoneLimits, Zone, ZoneBuilder, ZoneSlot};
 
 use crate::copy::Copy;
 use crate::journal;
 use crate::notify::{Mailbox, Notifier, Outcome, Target};
+use crate::peers::Offer;
 use crate::settings::resolve;
 use crate::store::decode_differences;
 use crate::transfer::{Interpreter, Limits, Progress};
@@ -38,7 +39,8 @@ static NOTIFIER: LazyLock<Option<Notifier>> = LazyLock::new(|| {
     let config = config::Network::parse(text, "fuzz", &NoFiles).ok()?.value.for_node("n").ok()?;
     let zone = resolve(&config).ok()?.pop()?;
     let (notifier, _) = Notifier::new();
-    let target = Target { zone: 0, settings: zone, mailbox: Arc::<Mailbox>::default() };
+    let offer = Arc::new(Offer::new(Arc::new(ZoneSlot::new(zone.apex.to_name())), Arc::default()));
+    let target = Target { zone: 0, settings: zone, mailbox: Arc::<Mailbox>::default(), offer };
     notifier.set_table(std::iter::once(Arc::new(target)));
     Some(notifier)
 });

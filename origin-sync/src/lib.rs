@@ -26,6 +26,7 @@ mod load;
 mod machine;
 mod membership;
 mod notify;
+mod peers;
 mod retransfer;
 mod serial;
 mod service;
@@ -43,12 +44,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use zones::Zones;
 
 pub use client::Transport;
 pub use error::{Advice, Error, Side, TsigFault};
 pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
+pub use peers::{AnswerSigner, NextPeerMessage, PeerAnswer, PeerCounters, PeerTransfer, Peers, TransferOut};
 pub use retransfer::{Retransfer, Retransferred};
 pub use serial::ahead as serials_ahead;
 pub use service::Applied;
@@ -59,6 +61,7 @@ pub use status::{
 pub use tls::TlsFault;
 pub use validate::DnssecFault;
 
+use peers::Access;
 use service::{COMMANDS_MAX, Command, Parts, Service};
 use status::Board;
 use store::Store;
@@ -67,9 +70,11 @@ use store::Store;
 #[derive(Debug)]
 pub struct OriginSync {
     notifier: Arc<Notifier>,
+    peers: Arc<Peers>,
     board: Arc<Board>,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
+    courier: JoinSet<()>,
 }
 
 impl OriginSync {
@@ -92,6 +97,8 @@ impl OriginSync {
         let started = Instant::now();
         let (notifier, woken) = Notifier::new();
         let notifier = Arc::new(notifier);
+        let access = Access::new(config)?;
+        let peers = Arc::new(Peers::new(started, Arc::clone(&notifier), store.keeping(), access));
         let board = Arc::new(Board::new(started));
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let parts = Parts {
@@ -99,18 +106,26 @@ impl OriginSync {
             zones,
             store,
             notifier: Arc::clone(&notifier),
+            outbox: Arc::clone(peers.outbox()),
             board: Arc::clone(&board),
             commands,
             woken,
         };
+        let mut courier = JoinSet::new();
+        courier.spawn_on(peers::notify::run(Arc::clone(peers.outbox()), started), runtime);
         let service = Service::new(parts, settings);
         let task = runtime.spawn(service.run());
-        Ok(OriginSync { notifier, board, commands: sender, task })
+        Ok(OriginSync { notifier, peers, board, commands: sender, task, courier })
     }
 
     /// Where lane threads bring their NOTIFYs.
     pub fn notifier(&self) -> Arc<Notifier> {
         Arc::clone(&self.notifier)
+    }
+
+    /// Where lane threads bring the questions of other nodes.
+    pub fn peers(&self) -> Arc<Peers> {
+        Arc::clone(&self.peers)
     }
 
     /// All zones as they stand, by name.
@@ -128,19 +143,21 @@ impl OriginSync {
     /// # Errors
     /// [`Error::Configuration`]: nothing has changed then.
     pub async fn apply(&self, config: &config::Config) -> Result<Applied, Error> {
-        let settings = settings::resolve(config)?;
+        let (settings, access) = (settings::resolve(config)?, Access::new(config)?);
+        self.peers.set_access(access);
         let (answer, answered) = oneshot::channel();
         self.command(Command::Apply(settings, answer)).await?;
         answered.await.map_err(|_| stopped())
     }
 
     /// Ends: running transfers are thrown away, disk work that has begun is finished.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let (done, finished) = oneshot::channel();
         if self.commands.send(Command::Stop(done)).await.is_ok() {
             let _ = finished.await;
         }
         let _ = self.task.await;
+        self.courier.shutdown().await;
     }
 
     async fn command(&self, command: Command) -> Result<(), Error> {

@@ -17,6 +17,7 @@
 //! how long its copy is good for (RFC 7314); ours is good for no longer.
 
 mod event;
+mod tree;
 
 use std::time::Duration;
 
@@ -78,6 +79,8 @@ pub(crate) struct Machine {
     /// A NOTIFY that no round has answered yet, and when one may.
     pending: Option<Notice>,
     notify_from: Duration,
+    /// A NOTIFY by an origin behind other nodes, and until when theirs is waited for.
+    held: Option<(Notice, Duration)>,
     forced: Forced,
 }
 
@@ -93,6 +96,7 @@ impl Machine {
             futile: 0,
             pending: None,
             notify_from: Duration::ZERO,
+            held: None,
             forced: Forced::No,
         }
     }
@@ -107,7 +111,8 @@ impl Machine {
             Activity::Idle { due } => Some(if self.pending.is_some() { due.min(self.notify_from) } else { due }),
             Activity::Busy { .. } => None,
         };
-        expiry.into_iter().chain(next).min()
+        let held = self.held.map(|(_, until)| until);
+        expiry.into_iter().chain(held).chain(next).min()
     }
 
     /// When the next attempt is due, unless one runs.
@@ -151,7 +156,9 @@ impl Machine {
 
     /// Whether a NOTIFY would change anything; most of a flood would not.
     pub(crate) fn heeds(&self, notice: Notice) -> bool {
-        self.is_worth_a_look(notice) && self.pending.is_none_or(|pending| pending.merge(notice) != pending)
+        self.is_worth_a_look(notice)
+            && self.pending.is_none_or(|pending| pending.merge(notice) != pending)
+            && self.held.is_none_or(|(held, _)| held.merge(notice) != held)
     }
 
     /// Takes an event, and says what to do.
@@ -195,6 +202,7 @@ impl Machine {
             self.data = Data::Expired { soa };
             actions.publish = Some(Publish::Expired);
         }
+        self.release(context);
         if let Activity::Idle { due } = self.activity {
             if self.pending.is_some() && self.notify_from <= context.now {
                 actions.attempt = Some(self.begin(Cause::Notify, context));
@@ -206,7 +214,7 @@ impl Machine {
     }
 
     fn notified(&mut self, notice: Notice, context: &Context<'_>) -> Actions {
-        if !self.is_worth_a_look(notice) {
+        if !self.is_worth_a_look(notice) || self.holds(notice, context) {
             return Actions::default();
         }
         self.pending = Some(self.pending.map_or(notice, |pending| pending.merge(notice)));
@@ -275,7 +283,7 @@ impl Machine {
         let notified = pending.filter(|_| cause.is_notify()).and_then(|notice| notice.upstream);
         let upstreams = self.settings.upstreams.max(1);
         let first = notified.filter(|&upstream| upstream < upstreams).unwrap_or_else(|| {
-            let order = (0..upstreams).map(|step| (self.preferred + step) % upstreams);
+            let order = (0..upstreams).map(|step| (self.first_choice() + step) % upstreams);
             order.into_iter().find(|&upstream| !(context.avoid)(upstream)).unwrap_or(self.preferred % upstreams)
         });
         self.attempt(first, 0, cause)
@@ -316,6 +324,9 @@ impl Machine {
             },
             Ended::FailedThere if tried + 1 < self.settings.upstreams => {
                 let next = (upstream + 1) % self.settings.upstreams;
+                if self.waits_for_nodes(next, context) {
+                    return self.failed(cause, context);
+                }
                 Actions { attempt: Some(self.attempt(next, tried + 1, cause)), publish: None }
             }
             Ended::FailedThere => {
@@ -345,6 +356,7 @@ impl Machine {
             None => self.settings.clamps.refresh(&soa, context.random),
         };
         self.activity = Activity::Idle { due: context.now + wait };
+        self.drop_held();
         // A lower serial was overtaken by what has just come.
         self.pending = self.pending.filter(|&notice| self.order(notice) == Order::Newer);
         Actions { publish, ..self.answer_notify(context) }

@@ -20,7 +20,7 @@ fn settings(upstreams: usize) -> Settings {
         expire: (s(1), s(1_000_000)),
         jitter_percent: 0,
     };
-    Settings { clamps, upstreams, ixfr: true, pull: None }
+    Settings { clamps, upstreams, nodes: 0, ixfr: true, pull: None }
 }
 
 fn at(now: Duration) -> Context<'static> {

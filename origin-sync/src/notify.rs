@@ -19,9 +19,12 @@ use domain::base::{Message as DomainMessage, MessageBuilder, ToName};
 use domain::rdata::tsig::Time48;
 use domain::tsig::{Algorithm, Key as DomainKey, KeyStore, ServerTransaction};
 use tokio::sync::mpsc;
-use wire::{Class, Flags, Header, Message, Name, Opcode, Query, Rcode, Rejected, Rtype, Section, Writer, rdata};
+use wire::{
+    Class, Flags, Header, Message, Name, NameRef, Opcode, Query, Rcode, Rejected, Rtype, Section, Writer, rdata,
+};
 
 use crate::machine::Notice;
+use crate::peers::Offer;
 use crate::settings::{OriginSettings, ZoneSettings};
 
 /// Zones whose wake may wait for the scheduler; beyond, it looks through all mailboxes.
@@ -61,6 +64,8 @@ pub(crate) struct Target {
     pub(crate) zone: u64,
     pub(crate) settings: Arc<ZoneSettings>,
     pub(crate) mailbox: Arc<Mailbox>,
+    /// What other nodes may have of it.
+    pub(crate) offer: Arc<Offer>,
 }
 
 /// A target in the table, found by its zone's name in wire format and lower case.
@@ -153,6 +158,12 @@ impl Notifier {
         self.table.store(Arc::new(targets.map(ByName).collect()));
     }
 
+    /// What other nodes may have of a zone.
+    pub(crate) fn offer(&self, zone: NameRef<'_>) -> Option<Arc<Offer>> {
+        let name = zone.to_owned().to_ascii_lowercase();
+        self.table.load().get(name.as_bytes()).map(|ByName(target)| Arc::clone(&target.offer))
+    }
+
     /// Whether wakes were lost since the last call, so that all mailboxes must be looked through.
     pub(crate) fn take_overflow(&self) -> bool {
         self.overflow.swap(false, Ordering::AcqRel)
@@ -191,7 +202,10 @@ impl Notifier {
             }
             Err(Denied::Signature(error)) => {
                 count(&self.counters.bad_signature);
-                answer_bad_signature(&query, error, out)
+                match answer_bad_signature(&query, error, out) {
+                    0 => Outcome::Ignore,
+                    length => Outcome::Answer(length),
+                }
             }
             Ok(signed) => {
                 count(&self.counters.accepted);
@@ -266,7 +280,7 @@ fn verify(target: &Target, query: &Query<'_>) -> Result<Box<Signed>, Denied> {
 }
 
 /// The TSIG error for a wrong MAC (RFC 8945 §3).
-const BADSIG: u16 = 16;
+pub(crate) const BADSIG: u16 = 16;
 
 fn notice(target: &Target, query: &Query<'_>, peer: IpAddr) -> Notice {
     let peer = peer.to_canonical();
@@ -325,12 +339,12 @@ fn answer_signed(signed: Signed, edns: bool, out: &mut [u8]) -> Outcome {
     build().map_or(Outcome::Ignore, Outcome::Answer)
 }
 
-/// NOTAUTH with an unsigned TSIG record that has the error (RFC 8945 §5.3.2).
+/// NOTAUTH with an unsigned TSIG record that has the error (RFC 8945 §5.3.2); how long the answer is.
 ///
 /// ```text
 /// TSIG RDATA = algorithm name | time signed u48 | fudge u16 | MAC size u16 = 0 | original id u16 | error u16 | other u16 = 0
 /// ```
-fn answer_bad_signature(query: &Query<'_>, error: u16, out: &mut [u8]) -> Outcome {
+pub(crate) fn answer_bad_signature(query: &Query<'_>, error: u16, out: &mut [u8]) -> usize {
     let mut build = || {
         let record = Message::parse(query.message).ok()?.records().last()?.ok()?;
         let owner = record.owner().ok()?;
@@ -344,13 +358,15 @@ fn answer_bad_signature(query: &Query<'_>, error: u16, out: &mut [u8]) -> Outcom
         rdata.extend_from_slice(&[0, 0]);
         let mut writer = Writer::new(out, ANSWER_BYTES_MAX).ok()?;
         writer.set_id(query.header.id);
-        writer.set_flags(Flags::default().with_qr(true).with_opcode(Opcode::NOTIFY).with_rcode(Rcode::NOTAUTH));
+        writer.set_flags(
+            Flags::default().with_qr(true).with_opcode(query.header.flags.opcode()).with_rcode(Rcode::NOTAUTH),
+        );
         let question = query.question?;
         writer.question(question.name, question.rtype, question.class).ok()?;
         writer.record(Section::Additional, owner.as_ref(), Rtype::TSIG, Class::ANY, 0, &rdata).ok()?;
         Some(writer.finish())
     };
-    build().map_or(Outcome::Ignore, Outcome::Answer)
+    build().unwrap_or(0)
 }
 
 fn count(counter: &AtomicU64) {

@@ -38,7 +38,8 @@ fn bench(more: &str) -> Bench {
     let zone = resolve(&config).unwrap().remove(0);
     let (notifier, woken) = Notifier::new();
     let mailbox = Arc::<Mailbox>::default();
-    let target = Target { zone: 5, settings: zone, mailbox: Arc::clone(&mailbox) };
+    let offer = Arc::new(crate::peers::Offer::new(Arc::new(zones::ZoneSlot::new(zone.apex.to_name())), Arc::default()));
+    let target = Target { zone: 5, settings: zone, mailbox: Arc::clone(&mailbox), offer };
     notifier.set_table(std::iter::once(Arc::new(target)));
     Bench { notifier, woken, mailbox }
 }

@@ -27,8 +27,9 @@ use crate::client::random_u64;
 use crate::entry::Entry;
 use crate::error::{Error, Side};
 use crate::lanes::{ATTEMPTS_MAX, Lanes};
-use crate::machine::{Actions, Context, Event, Publish};
+use crate::machine::{self, Actions, Context, Event, Publish};
 use crate::notify::Notifier;
+use crate::peers::Outbox;
 use crate::retransfer::{Retransfer, Retransferred, Waiters};
 use crate::settings::ZoneSettings;
 use crate::status::Board;
@@ -90,6 +91,7 @@ pub(crate) struct Parts {
     pub(crate) zones: Arc<Zones>,
     pub(crate) store: Arc<Store>,
     pub(crate) notifier: Arc<Notifier>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) board: Arc<Board>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) woken: mpsc::Receiver<u64>,
@@ -206,6 +208,7 @@ impl Service {
         };
         let (lanes, upstreams) = (&self.lanes, Arc::clone(&entry.settings));
         let avoid = |upstream: usize| upstreams.upstreams.get(upstream).is_some_and(|u| lanes.avoids(u.address, now));
+        let updated = matches!(event, Event::Ended(machine::Ended::Updated(..)));
         let Actions { attempt, publish } = entry.machine.handle(event, &Context { now, random, avoid: &avoid });
         if let Some(publish) = publish {
             match publish {
@@ -215,6 +218,10 @@ impl Service {
                 }
             }
             entry.publish(publish);
+        }
+        entry.target.offer.set_expires(entry.machine.expires());
+        if updated || publish == Some(Publish::Serving) {
+            self.parts.outbox.changed(zone, &entry.target.offer);
         }
         if let Some(attempt) = attempt
             && let Some(upstream) = entry.settings.upstreams.get(attempt.upstream)

@@ -25,12 +25,21 @@ pub(crate) struct OriginSettings {
     pub key: Option<Key>,
     /// TLS towards it, where it is configured.
     pub tls: Option<TlsClient>,
+    /// Our own node's name, which no copy of another node may have come through.
+    pub own_node: Arc<str>,
     key_config: Option<config::Key>,
 }
 
 impl PartialEq for OriginSettings {
     fn eq(&self, other: &Self) -> bool {
         self.config == other.config && self.key_config == other.key_config && self.tls == other.tls
+    }
+}
+
+impl OriginSettings {
+    /// The node that it is, if it is another node of the network.
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.config.name.strip_prefix(config::UPSTREAM_PREFIX)
     }
 }
 
@@ -92,7 +101,8 @@ impl ZoneSettings {
             jitter_percent: timers.jitter_percent,
         };
         let pull = (self.config.mode == config::Mode::Pull).then(|| seconds(self.config.pull_interval_s.max(1)));
-        machine::Settings { clamps, upstreams: self.upstreams.len(), ixfr: self.config.ixfr, pull }
+        let nodes = self.upstreams.iter().take_while(|upstream| upstream.origin.node().is_some()).count();
+        machine::Settings { clamps, upstreams: self.upstreams.len(), nodes, ixfr: self.config.ixfr, pull }
     }
 
     /// When a copy counts as confirmed, for the disk: now, or as much earlier as the origin's own copy is good for less
@@ -145,6 +155,7 @@ fn resolve_origin(config: &config::Config, origin: &config::Origin) -> Result<Or
         config: origin.clone(),
         key: key_config.map(Key::new).transpose()?,
         tls: origin.tls.as_ref().map(|tls| TlsClient::load(&origin.name, tls)).transpose()?,
+        own_node: config.node.name.as_str().into(),
         key_config: key_config.cloned(),
     })
 }

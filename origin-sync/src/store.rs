@@ -22,6 +22,7 @@ use zones::{Difference, Zone};
 use crate::disk::{self, MetaRecord};
 use crate::error::Error;
 use crate::journal::{self, Entry, Tail};
+use crate::peers::{History, Keeping};
 
 /// A journal smaller than this is never worth a new snapshot.
 pub(crate) const JOURNAL_BYTES_MIN: u64 = 64 << 10;
@@ -36,6 +37,7 @@ const WRITE_BUFFER_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Store {
     root: Arc<Path>,
+    keeping: Arc<Keeping>,
 }
 
 impl Store {
@@ -49,12 +51,18 @@ impl Store {
         let probe = root.join(".writable");
         File::create(&probe).map_err(disk::error("write to the folder", &root))?;
         fs::remove_file(&probe).map_err(disk::error("write to the folder", &root))?;
-        Ok(Store { root: root.into() })
+        Ok(Store { root: root.into(), keeping: Arc::default() })
     }
 
     /// The place of one zone, of which nothing has been read yet.
     pub(crate) fn zone(&self, apex: NameRef<'_>) -> ZoneStore {
-        ZoneStore { root: Arc::clone(&self.root), apex: NameBox::new(apex), state: Mutex::default() }
+        let history = Arc::new(History::new(Arc::clone(&self.keeping)));
+        ZoneStore { root: Arc::clone(&self.root), apex: NameBox::new(apex), state: Mutex::default(), history }
+    }
+
+    /// Whether the differences of all zones are kept in memory, too.
+    pub(crate) fn keeping(&self) -> Arc<Keeping> {
+        Arc::clone(&self.keeping)
     }
 
     /// Folders of zones other than those given.
@@ -86,6 +94,8 @@ pub(crate) struct ZoneStore {
     root: Arc<Path>,
     apex: NameBox,
     state: Mutex<State>,
+    /// The last differences, as far as nodes downstream may ask for them.
+    history: Arc<History>,
 }
 
 #[derive(Debug, Default)]
@@ -177,7 +187,7 @@ impl ZoneStore {
                 }
                 break;
             };
-            let valid_bytes = apply_entries(&scan, loaded);
+            let valid_bytes = apply_entries(&scan, loaded, &self.history);
             state.journal = (last, valid_bytes);
             if valid_bytes < bytes.len() as u64 {
                 let torn = scan.tail == Tail::Torn && valid_bytes == scan.valid_bytes as u64;
@@ -234,6 +244,7 @@ impl ZoneStore {
             return Ok(Appended::TooLarge);
         }
         self.write_journal(generation, length, &bytes)?;
+        self.history.push(differences);
         state.journal.1 += bytes.len() as u64;
         state.generation = state.generation.max(generation);
         let limit = (snapshot_bytes / SNAPSHOT_PARTS).clamp(JOURNAL_BYTES_MIN, JOURNAL_BYTES_MAX);
@@ -286,6 +297,7 @@ impl ZoneStore {
             state.generation += 1;
             state.generation
         };
+        self.history.clear();
         fs::create_dir_all(&self.dir()).map_err(disk::error("create the folder", &self.dir()))?;
         let (temporary, bytes) = self.write_snapshot(zone, generation, refreshed_unix_s)?;
         self.put_in_place(&temporary, generation, bytes)?;
@@ -343,6 +355,11 @@ impl ZoneStore {
         fs::rename(&temporary, &path).map_err(disk::error("put in place", &path))
     }
 
+    /// The last differences that are kept in memory.
+    pub(crate) fn history(&self) -> Arc<History> {
+        Arc::clone(&self.history)
+    }
+
     /// Sizes of the snapshot and the journal; `None` while something is being written.
     pub(crate) fn sizes(&self) -> Option<(u64, u64)> {
         let state = self.state.try_lock().ok()?;
@@ -393,7 +410,7 @@ pub(crate) enum Appended {
 }
 
 /// Applies entries as far as they fit; where in the journal the last of them ends.
-fn apply_entries(scan: &journal::Scan<'_>, loaded: &mut Loaded) -> u64 {
+fn apply_entries(scan: &journal::Scan<'_>, loaded: &mut Loaded, history: &History) -> u64 {
     let mut end = journal::HEADER_BYTES as u64;
     let mut fitting = Vec::new();
     let mut serial = loaded.zone.serial();
@@ -408,6 +425,7 @@ fn apply_entries(scan: &journal::Scan<'_>, loaded: &mut Loaded) -> u64 {
     let all = fitting.iter().flat_map(|(_, _, differences)| differences);
     if let Ok(zone) = loaded.zone.apply_all(all, &zones::Limits::NONE) {
         loaded.zone = zone;
+        fitting.iter().for_each(|(_, _, differences)| history.push(differences));
         loaded.refreshed_unix_s = fitting.last().map_or(loaded.refreshed_unix_s, |(entry, ..)| entry.refreshed_unix_s);
         return end;
     }

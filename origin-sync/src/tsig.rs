@@ -7,12 +7,14 @@ use std::sync::Arc;
 use domain::base::iana::{Class, Opcode, OptionCode, Rtype as DomainRtype};
 use domain::base::message_builder::AdditionalBuilder;
 use domain::base::{Message, MessageBuilder, Name as DomainName, Serial, ToName, Ttl};
+use domain::dep::octseq::OctetsBuilder;
 use domain::rdata::Soa;
 use domain::rdata::tsig::Time48;
 use domain::tsig::{Algorithm, ClientSequence, Key as DomainKey, KeyName, ValidationError};
 use wire::{Header, Name, NameRef, Rcode, Rtype};
 
 use crate::error::{Error, TsigFault};
+use crate::peers::{PATH_OPTION, PATH_QUESTION};
 
 /// The datagram size that requests announce (DNS flag day 2020).
 const UDP_PAYLOAD_BYTES: u16 = 1232;
@@ -77,6 +79,8 @@ pub(crate) struct Request<'a> {
     pub have: Option<u32>,
     /// Whether it has EDNS, and asks how long the origin's copy is good for (RFC 7314).
     pub edns: bool,
+    /// Whether it asks which nodes the copy came through: another node is asked.
+    pub path: bool,
 }
 
 /// Verifies the messages of one answer.
@@ -126,7 +130,12 @@ impl Request<'_> {
             additional
                 .opt(|opt| {
                     opt.set_udp_payload_size(UDP_PAYLOAD_BYTES);
-                    opt.push_raw_option(OptionCode::EXPIRE, 0, |_| Ok(()))
+                    opt.push_raw_option(OptionCode::EXPIRE, 0, |_| Ok(()))?;
+                    if self.path {
+                        let length = u16::try_from(PATH_QUESTION.len()).unwrap_or(0);
+                        opt.push_raw_option(PATH_OPTION.into(), length, |option| option.append_slice(PATH_QUESTION))?;
+                    }
+                    Ok(())
                 })
                 .ok()?;
         }

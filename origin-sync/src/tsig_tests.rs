@@ -14,7 +14,7 @@ fn key(secret: u8, algorithm: config::KeyAlgorithm) -> Key {
 /// A request for AXFR, its verifier, and the origin's side of the sequence.
 fn sequence(ours: &Key, theirs: &Key) -> (Verifier, ServerSequence<Arc<DomainKey>>, Message<Vec<u8>>) {
     let apex: Name = "zone.test".parse().unwrap();
-    let request = Request { id: 99, apex: apex.as_ref(), question: Rtype::AXFR, have: None, edns: true };
+    let request = Request { id: 99, apex: apex.as_ref(), question: Rtype::AXFR, have: None, edns: true, path: false };
     let (bytes, verifier) = request.build(Some(ours), NOW).unwrap();
     let mut message = Message::from_octets(bytes).unwrap();
     let sequence = ServerSequence::request(&theirs.key, &mut message, Time48::from_u64(NOW)).unwrap().unwrap();
@@ -107,7 +107,8 @@ fn an_old_answer_is_not_taken() {
 #[test]
 fn an_ixfr_request_says_what_we_have() {
     let apex: Name = "zone.test".parse().unwrap();
-    let request = Request { id: 7, apex: apex.as_ref(), question: Rtype::IXFR, have: Some(4711), edns: true };
+    let request =
+        Request { id: 7, apex: apex.as_ref(), question: Rtype::IXFR, have: Some(4711), edns: true, path: false };
     let (bytes, _) = request.build(None, NOW).unwrap();
     let message = wire::Message::parse(&bytes).unwrap();
     assert_eq!(message.header.id, 7);

@@ -12,6 +12,8 @@ pub(crate) struct Settings {
     pub clamps: Clamps,
     /// How many upstreams (addresses of origins) there are; at least 1.
     pub upstreams: usize,
+    /// How many of the first of them are other nodes; behind them come the origins.
+    pub nodes: usize,
     /// Whether differences are asked for.
     pub ixfr: bool,
     /// The time between two checks, in place of the SOA's refresh time, of a zone that is pulled.

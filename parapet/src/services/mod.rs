@@ -2,6 +2,7 @@
 //! (NOTIFY) origin-sync is told.
 
 mod orders;
+mod peers;
 mod settings;
 pub(crate) mod zone_status;
 
@@ -162,8 +163,8 @@ impl Services {
                 zones,
                 settings: Arc::clone(&settings),
                 notify: Arc::new(Messenger(started.notifier())),
-                transfers: None,
                 on_demand: Some(edge::OnDemand { cache: Arc::clone(&cache), misses: Arc::new(NoFiller) }),
+                transfers: Some(Arc::new(peers::Clerk(started.peers()))),
                 health: publisher,
             };
             let started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
