@@ -30,7 +30,11 @@ use crate::failure::Failure;
 use crate::http::{BoundSocket, BoundedListener, Bounds, Peer, TlsFiles};
 
 /// What clients can take. A connection must outlast the work for its answer.
-const BOUNDS: Bounds = Bounds { connections_max: 32, connection_max: Duration::from_secs(2 * WORK_MAX.as_secs()) };
+const BOUNDS: Bounds = Bounds {
+    connections_max: 32,
+    connections_per_client_max: 8,
+    connection_max: Duration::from_secs(2 * WORK_MAX.as_secs()),
+};
 
 /// The API, bound and with its secrets read, while the process had its privileges.
 pub(crate) struct Api {

@@ -1,10 +1,11 @@
 //! HTTP connections, few at a time and none for long: whoever reads metrics or asks the API has no claim on the daemon's
 //! descriptors.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Bounds {
     /// Connections at one time.
     pub(crate) connections_max: usize,
+    /// Connections of one address at one time; more are closed at once.
+    pub(crate) connections_per_client_max: usize,
     /// How long one may last; a client that keeps it open gets a new one after that.
     pub(crate) connection_max: Duration,
 }
@@ -62,12 +65,13 @@ pub(crate) struct BoundedListener {
     connections: Arc<Semaphore>,
     bounds: Bounds,
     tls: Option<TlsAcceptor>,
+    clients: Clients,
 }
 
 impl BoundedListener {
     pub(crate) fn new(listener: StdListener, bounds: Bounds, tls: Option<TlsAcceptor>) -> io::Result<Self> {
         let connections = Arc::new(Semaphore::new(bounds.connections_max));
-        Ok(Self { listener: TcpListener::from_std(listener)?, connections, bounds, tls })
+        Ok(Self { listener: TcpListener::from_std(listener)?, connections, bounds, tls, clients: Clients::default() })
     }
 }
 
@@ -92,9 +96,13 @@ impl Listener for BoundedListener {
             };
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
+                    let Some(client) = self.clients.admit(peer.ip(), self.bounds.connections_per_client_max) else {
+                        tracing::debug!(%peer, "too many HTTP connections from one address");
+                        continue;
+                    };
                     let end = Box::pin(sleep(self.bounds.connection_max));
                     let stream = ServerStream::new(stream, self.tls.as_ref());
-                    return (BoundedStream { stream, end, _permit: permit }, peer);
+                    return (BoundedStream { stream, end, _permit: permit, _client: client }, peer);
                 }
                 Err(why) => {
                     tracing::debug!(%why, "cannot accept an HTTP connection");
@@ -113,6 +121,41 @@ pub(crate) struct BoundedStream {
     stream: ServerStream<TcpStream>,
     end: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
+    _client: Client,
+}
+
+/// Open connections by address; there are no more than connections.
+#[derive(Clone, Default)]
+struct Clients(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection of a client; it counts until this is gone.
+struct Client {
+    address: IpAddr,
+    clients: Clients,
+}
+
+impl Clients {
+    fn admit(&self, address: IpAddr, connections_max: usize) -> Option<Client> {
+        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = clients.entry(address).or_default();
+        if *open >= connections_max {
+            return None;
+        }
+        *open += 1;
+        Some(Client { address, clients: self.clone() })
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let mut clients = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = clients.get_mut(&self.address) {
+            *open -= 1;
+            if *open == 0 {
+                clients.remove(&self.address);
+            }
+        }
+    }
 }
 
 impl BoundedStream {
@@ -148,5 +191,22 @@ impl AsyncWrite for BoundedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_connections_and_no_more() {
+        let clients = Clients::default();
+        let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let held: Vec<_> = (0..2).map(|_| clients.admit(one, 2).unwrap()).collect();
+        assert!(clients.admit(one, 2).is_none());
+        assert!(clients.admit(other, 2).is_some());
+        drop(held);
+        assert!(clients.admit(one, 2).is_some());
+        assert!(clients.0.lock().unwrap().is_empty());
     }
 }

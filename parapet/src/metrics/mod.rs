@@ -24,7 +24,8 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 /// The content type of the format before it.
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What scrapers can take.
-const BOUNDS: Bounds = Bounds { connections_max: 32, connection_max: Duration::from_secs(60) };
+const BOUNDS: Bounds =
+    Bounds { connections_max: 32, connections_per_client_max: 16, connection_max: Duration::from_secs(60) };
 /// In front of each metric's name.
 const PREFIX: &str = "parapet";
 
