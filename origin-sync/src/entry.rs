@@ -75,6 +75,7 @@ impl Entry {
     pub(crate) fn publish(&mut self, publish: Publish) {
         let serve = publish == Publish::Serving || self.settings.config.on_expire == config::OnExpire::Serve;
         let state = match (&self.zone, serve) {
+            (_, false) if self.settings.is_on_demand() => ZoneState::OnDemand { id: self.target.zone },
             (Some(zone), true) => ZoneState::Serving(Arc::clone(zone)),
             (zone, false) => ZoneState::Expired(zone.clone()),
             (None, true) => return,
@@ -154,9 +155,11 @@ impl Entry {
     pub(crate) fn refresh_record(&mut self, now: Duration) {
         let stale = self.settings.config.on_expire == config::OnExpire::Serve;
         let state = match (&self.zone, self.machine.is_expired()) {
+            (None, _) if self.settings.is_on_demand() => ZoneCondition::OnDemand,
             (None, _) => ZoneCondition::Pending,
             (Some(_), false) => ZoneCondition::Serving,
             (Some(_), true) if stale => ZoneCondition::Stale,
+            (Some(_), true) if self.settings.is_on_demand() => ZoneCondition::OnDemand,
             (Some(_), true) => ZoneCondition::Expired,
         };
         let record = Arc::make_mut(&mut self.record);
@@ -169,7 +172,9 @@ impl Entry {
         record.timers_s = self.machine.soa().map(|soa| self.settings.machine().timers_s(&soa));
         record.expires = self.machine.expires();
         record.next_attempt = self.machine.next_attempt();
-        record.fail(self.machine.failures(), now);
+        record.sleeps = self.machine.sleeps();
+        // That an origin does not give a zone away whole that is filled on demand is no failure.
+        record.fail(if record.sleeps { 0 } else { self.machine.failures() }, now);
         record.sizes = self.store.sizes().unwrap_or(record.sizes);
     }
 }

@@ -26,6 +26,7 @@ mod load;
 mod machine;
 mod membership;
 mod notify;
+mod on_demand;
 mod peers;
 mod retransfer;
 mod serial;
@@ -43,6 +44,7 @@ mod validate;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cache::Cache;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use zones::Zones;
@@ -50,6 +52,7 @@ use zones::Zones;
 pub use client::Transport;
 pub use error::{Advice, Error, Side, TsigFault};
 pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
+pub use on_demand::{Health, OnDemand, OnDemandStatus, OnDemandUpstream, PurgeOutcome, Refilled};
 pub use peers::{AnswerSigner, NextPeerMessage, PeerAnswer, PeerCounters, PeerTransfer, Peers, TransferOut};
 pub use retransfer::{Retransfer, Retransferred};
 pub use serial::ahead as serials_ahead;
@@ -75,6 +78,8 @@ pub struct OriginSync {
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
     courier: JoinSet<()>,
+    on_demand: Arc<OnDemand>,
+    on_demand_task: JoinHandle<()>,
 }
 
 impl OriginSync {
@@ -101,6 +106,10 @@ impl OriginSync {
         let peers = Arc::new(Peers::new(started, Arc::clone(&notifier), store.keeping(), access));
         let board = Arc::new(Board::new(started));
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
+        let (demand, demands) = mpsc::channel(on_demand::DEMANDS_MAX);
+        let cache = Arc::new(Cache::new(config.node.limits.cache_bytes_max));
+        let (on_demand, on_demand_task) = OnDemand::new(cache, started, demand);
+        let on_demand = Arc::new(on_demand);
         let parts = Parts {
             started,
             zones,
@@ -110,12 +119,20 @@ impl OriginSync {
             board: Arc::clone(&board),
             commands,
             woken,
+            on_demand: Arc::clone(&on_demand),
+            demands,
         };
         let mut courier = JoinSet::new();
         courier.spawn_on(peers::notify::run(Arc::clone(peers.outbox()), started), runtime);
         let service = Service::new(parts, settings);
+        let on_demand_task = runtime.spawn(on_demand_task.run());
         let task = runtime.spawn(service.run());
-        Ok(OriginSync { notifier, peers, board, commands: sender, task, courier })
+        Ok(OriginSync { notifier, peers, board, commands: sender, task, courier, on_demand, on_demand_task })
+    }
+
+    /// Who answers the questions of zones that are filled on demand.
+    pub fn on_demand(&self) -> Arc<OnDemand> {
+        Arc::clone(&self.on_demand)
     }
 
     /// Where lane threads bring their NOTIFYs.
@@ -130,7 +147,7 @@ impl OriginSync {
 
     /// All zones as they stand, by name.
     pub fn status(&self) -> Vec<ZoneStatus> {
-        self.board.status()
+        self.board.status(&self.on_demand)
     }
 
     /// Counts since the start.
@@ -158,6 +175,9 @@ impl OriginSync {
         }
         let _ = self.task.await;
         self.courier.shutdown().await;
+        // Who waits for an answer is told that there is none, by what it gave being dropped.
+        self.on_demand_task.abort();
+        let _ = self.on_demand_task.await;
     }
 
     async fn command(&self, command: Command) -> Result<(), Error> {

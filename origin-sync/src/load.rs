@@ -34,6 +34,9 @@ pub(crate) fn load_all(entries: Vec<Entry>, now: Duration) -> Vec<(Entry, Option
 }
 
 fn load(entry: &mut Entry, now: Duration) -> Option<Event> {
+    if !entry.settings.may_be_whole() {
+        return None;
+    }
     let zone = entry.settings.name.clone();
     let mut note = |note: String| tracing::warn!(%zone, "{note}");
     match entry.store.load(&mut note) {

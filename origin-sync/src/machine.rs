@@ -54,6 +54,9 @@ enum Activity {
     Busy { upstream: usize, tried: usize, cause: Cause },
 }
 
+/// When the next attempt of a zone is due of which nothing is to be fetched.
+const NEVER: Duration = Duration::MAX;
+
 /// A full transfer that an operator asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Forced {
@@ -87,10 +90,11 @@ pub(crate) struct Machine {
 impl Machine {
     /// A machine for a zone of which nothing is known yet; its first attempt is due at once.
     pub(crate) fn new(settings: Settings) -> Machine {
+        let due = if settings.dormant { NEVER } else { Duration::ZERO };
         Machine {
             settings,
             data: Data::Nothing,
-            activity: Activity::Idle { due: Duration::ZERO },
+            activity: Activity::Idle { due },
             preferred: 0,
             failures: 0,
             futile: 0,
@@ -107,20 +111,27 @@ impl Machine {
             Data::Serving { expires, .. } => Some(expires),
             _ => None,
         };
-        let next = match self.activity {
-            Activity::Idle { due } => Some(if self.pending.is_some() { due.min(self.notify_from) } else { due }),
-            Activity::Busy { .. } => None,
-        };
         let held = self.held.map(|(_, until)| until);
-        expiry.into_iter().chain(held).chain(next).min()
+        expiry.into_iter().chain(held).chain(self.next_attempt()).min()
     }
 
     /// When the next attempt is due, unless one runs.
     pub(crate) fn next_attempt(&self) -> Option<Duration> {
-        match self.activity {
+        let next = match self.activity {
             Activity::Idle { due } => Some(if self.pending.is_some() { due.min(self.notify_from) } else { due }),
             Activity::Busy { .. } => None,
-        }
+        };
+        next.filter(|&next| next != NEVER)
+    }
+
+    /// Whether it waits for somebody to want the zone.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.settings.dormant && self.data == Data::Nothing && matches!(self.activity, Activity::Idle { .. })
+    }
+
+    /// When the next attempt is due, if it is to be `then` by what is known of the zone.
+    fn due_at(&self, then: Duration) -> Duration {
+        if self.settings.dormant && self.data == Data::Nothing { NEVER } else { then }
     }
 
     /// When the copy expires, if it has not yet.
@@ -168,9 +179,13 @@ impl Machine {
             Event::Clock => self.clock(context),
             Event::Notify(notice) => self.notified(notice, context),
             Event::Retransfer => self.retransfer(context),
+            Event::Demand if self.sleeps() => {
+                Actions { attempt: Some(self.begin(Cause::Timer, context)), publish: None }
+            }
+            Event::Demand => Actions::default(),
             Event::Ended(ended) => self.ended(ended, context),
             Event::Withdrawn => {
-                self.activity = Activity::Idle { due: context.now };
+                self.activity = Activity::Idle { due: self.due_at(context.now) };
                 Actions::default()
             }
             Event::Configure(settings) => self.configure(settings, context),
@@ -214,7 +229,7 @@ impl Machine {
     }
 
     fn notified(&mut self, notice: Notice, context: &Context<'_>) -> Actions {
-        if !self.is_worth_a_look(notice) || self.holds(notice, context) {
+        if !self.is_worth_a_look(notice) || self.sleeps() || self.holds(notice, context) {
             return Actions::default();
         }
         self.pending = Some(self.pending.map_or(notice, |pending| pending.merge(notice)));
@@ -267,8 +282,8 @@ impl Machine {
         self.settings = settings;
         self.preferred = 0;
         self.failures = 0;
-        if let Activity::Idle { due } = &mut self.activity {
-            *due = context.now;
+        if matches!(self.activity, Activity::Idle { .. }) {
+            self.activity = Activity::Idle { due: self.due_at(context.now) };
         } else {
             // The running attempt is of the old configuration: ask again after it.
             self.pending = Some(Notice { serial: None, upstream: None });
@@ -371,7 +386,7 @@ impl Machine {
             (Data::Serving { soa, .. }, None) => clamps.retry(&soa, self.failures, context.random),
             _ => clamps.retry_without_data(self.failures, context.random),
         };
-        self.activity = Activity::Idle { due: context.now + wait };
+        self.activity = Activity::Idle { due: self.due_at(context.now + wait) };
         self.answer_notify(context)
     }
 

@@ -20,7 +20,7 @@ fn settings(upstreams: usize) -> Settings {
         expire: (s(1), s(1_000_000)),
         jitter_percent: 0,
     };
-    Settings { clamps, upstreams, nodes: 0, ixfr: true, pull: None }
+    Settings { clamps, upstreams, nodes: 0, ixfr: true, pull: None, dormant: false }
 }
 
 fn at(now: Duration) -> Context<'static> {
@@ -343,4 +343,26 @@ fn no_sequence_of_events_gets_it_stuck() {
             }
         }
     }
+}
+
+#[test]
+fn a_zone_that_is_filled_on_demand_is_fetched_when_somebody_wants_it() {
+    let mut machine = Machine::new(Settings { dormant: true, ..settings(1) });
+    assert_eq!((machine.due(), machine.next_attempt()), (None, None));
+    assert_eq!(machine.handle(Event::Clock, &at(s(10))), Actions::default());
+    assert_eq!(machine.handle(notice(11), &at(s(10))), Actions::default());
+    // Refused: it stays a cache until it is wanted again.
+    for now in [20, 4000] {
+        assert_eq!(want(machine.handle(Event::Demand, &at(s(now)))), Some((0, Want::Whole)));
+        assert_eq!(machine.handle(Event::Demand, &at(s(now))), Actions::default());
+        assert_eq!(machine.handle(Event::Ended(Ended::FailedThere), &at(s(now))), Actions::default());
+        assert_eq!((machine.due(), machine.sleeps()), (None, true));
+    }
+    machine.handle(Event::Demand, &at(s(8000)));
+    let actions = machine.handle(Event::Ended(Ended::Updated(SOA, None)), &at(s(8000)));
+    assert_eq!(actions, Actions { attempt: None, publish: Some(Publish::Serving) });
+    // From then on it is kept like any other, until it expires.
+    assert_eq!((machine.due(), machine.sleeps()), (Some(s(8000 + 3600)), false));
+    assert_eq!(machine.handle(Event::Demand, &at(s(8001))), Actions::default());
+    assert_eq!(want(machine.handle(notice(11), &at(s(8002)))), Some((0, Want::Differences)));
 }

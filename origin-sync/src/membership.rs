@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::{block_in_place, spawn_blocking};
 use wire::NameBox;
-use zones::ZoneSlot;
+use zones::{ZoneSlot, ZoneState};
 
 use crate::entry::Entry;
 use crate::load::load_all;
@@ -24,7 +24,15 @@ impl Service {
         let gone: Vec<u64> =
             self.names.iter().filter(|(name, _)| !wanted.contains_key(*name)).map(|(_, &id)| id).collect();
         applied.removed = gone.len();
-        self.remove(gone).await;
+        // A zone that is to be kept in another way begins anew.
+        let other_way = |(name, id): &(&NameBox, &u64)| {
+            let before = self.entries.get(id).map(|entry| entry.settings.way_of_keeping());
+            wanted.get(*name).is_some_and(|zone| Some(zone.way_of_keeping()) != before)
+        };
+        let renewed: Vec<u64> = self.names.iter().filter(other_way).map(|(_, &id)| id).collect();
+        applied.changed = renewed.len();
+        self.remove(gone.into_iter().chain(renewed).collect()).await;
+        let applied_anew = applied.changed;
         let mut added = Vec::new();
         for (name, zone) in wanted {
             match self.names.get(&name).copied() {
@@ -32,7 +40,7 @@ impl Service {
                 Some(id) => applied.changed += usize::from(self.change(id, zone)),
             }
         }
-        applied.added = added.len();
+        applied.added = added.len() - applied_anew;
         if !added.is_empty() {
             // Reading them may take a while; nothing else is due that could not wait for it.
             block_in_place(|| self.add(added));
@@ -45,6 +53,9 @@ impl Service {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| *entry.settings != *settings) else {
             return false;
         };
+        if settings.is_on_demand() {
+            self.parts.on_demand.configure(vec![(id, Arc::clone(&settings))], &[]);
+        }
         // An attempt that waits is of the old configuration, and its upstream may be gone.
         let waiting = entry.attempt.filter(|_| entry.running.is_none());
         let event = entry.configure(settings);
@@ -59,7 +70,17 @@ impl Service {
 
     /// Adds zones: reads them from disk, publishes them, and makes their first attempts due.
     pub(crate) fn add(&mut self, settings: Vec<Arc<ZoneSettings>>) {
-        let slots: Vec<_> = settings.iter().map(|zone| Arc::new(ZoneSlot::new(zone.apex.to_name()))).collect();
+        let slot = |(zone, id): (&Arc<ZoneSettings>, u64)| {
+            let slot = ZoneSlot::new(zone.apex.to_name());
+            if zone.is_on_demand() {
+                slot.publish(ZoneState::OnDemand { id });
+            }
+            Arc::new(slot)
+        };
+        let slots: Vec<_> = settings.iter().zip(self.next_id..).map(slot).collect();
+        // Before anyone can have a question for them.
+        let on_demand = settings.iter().zip(self.next_id..).filter(|(zone, _)| zone.is_on_demand());
+        self.parts.on_demand.configure(on_demand.map(|(zone, id)| (id, Arc::clone(zone))).collect(), &[]);
         self.swap_table(&settings.iter().map(|zone| zone.apex.clone()).collect(), &slots);
         let now = self.now();
         let entries = settings.into_iter().zip(slots).zip(self.next_id..).map(|((zone, slot), id)| {
@@ -85,6 +106,7 @@ impl Service {
 
     async fn remove(&mut self, gone: Vec<u64>) {
         let (mut stores, mut names) = (Vec::new(), HashSet::new());
+        let mut on_demand = Vec::new();
         for id in gone {
             let Some(entry) = self.entries.remove(&id) else {
                 continue;
@@ -99,9 +121,13 @@ impl Service {
                 (None, Some((_, address))) => self.lanes.forget(address, id),
                 (None, None) => {}
             }
+            if entry.settings.is_on_demand() {
+                on_demand.push(id);
+            }
             stores.push(entry.store);
         }
         self.swap_table(&names, &[]);
+        self.parts.on_demand.configure(Vec::new(), &on_demand);
         self.publish_targets();
         let work = spawn_blocking(move || stores.iter().map(|store| store.remove()).fold(Ok(()), Result::and));
         log_disk(work.await);

@@ -29,6 +29,7 @@ use crate::error::{Error, Side};
 use crate::lanes::{ATTEMPTS_MAX, Lanes};
 use crate::machine::{self, Actions, Context, Event, Publish};
 use crate::notify::Notifier;
+use crate::on_demand::OnDemand;
 use crate::peers::Outbox;
 use crate::retransfer::{Retransfer, Retransferred, Waiters};
 use crate::settings::ZoneSettings;
@@ -95,6 +96,9 @@ pub(crate) struct Parts {
     pub(crate) board: Arc<Board>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) woken: mpsc::Receiver<u64>,
+    pub(crate) on_demand: Arc<OnDemand>,
+    /// On-demand zones that somebody wants, and that may be fetched whole.
+    pub(crate) demands: mpsc::Receiver<u64>,
 }
 
 impl Service {
@@ -137,6 +141,7 @@ impl Service {
                 },
                 Some((zone, address, report)) = self.reports.1.recv() => self.ended(zone, address, report),
                 _ = self.parts.woken.recv_many(&mut wakes, WAKES_AT_ONCE) => self.take_notices(&mut wakes),
+                Some(zone) = self.parts.demands.recv() => self.event(zone, Event::Demand),
                 () = sleep_until(due.into()) => {}
                 Some(_) = self.background.join_next(), if !self.background.is_empty() => {}
             }
@@ -212,7 +217,12 @@ impl Service {
         let Actions { attempt, publish } = entry.machine.handle(event, &Context { now, random, avoid: &avoid });
         if let Some(publish) = publish {
             match publish {
-                Publish::Serving => tracing::debug!(zone = %entry.settings.name, "serving"),
+                Publish::Serving => {
+                    tracing::debug!(zone = %entry.settings.name, "serving");
+                    if entry.settings.is_on_demand() {
+                        self.parts.on_demand.cache().purge_zone(zone);
+                    }
+                }
                 Publish::Expired => {
                     tracing::warn!(zone = %entry.settings.name, "expired: no origin was reached in time")
                 }
@@ -329,6 +339,8 @@ impl Service {
 
     fn retransfer(&mut self, zone: &Name) -> Option<Retransfer> {
         let &id = self.names.get(&NameBox::from(zone))?;
+        // Of a zone that is a cache alone there is nothing to transfer.
+        self.entries.get(&id).filter(|entry| entry.settings.may_be_whole())?;
         let transfer = self.waiters.entry(id).or_default().join();
         self.event(id, Event::Retransfer);
         Some(transfer)

@@ -102,7 +102,23 @@ impl ZoneSettings {
         };
         let pull = (self.config.mode == config::Mode::Pull).then(|| seconds(self.config.pull_interval_s.max(1)));
         let nodes = self.upstreams.iter().take_while(|upstream| upstream.origin.node().is_some()).count();
-        machine::Settings { clamps, upstreams: self.upstreams.len(), nodes, ixfr: self.config.ixfr, pull }
+        let dormant = self.is_on_demand();
+        machine::Settings { clamps, upstreams: self.upstreams.len(), nodes, ixfr: self.config.ixfr, pull, dormant }
+    }
+
+    /// Whether the zone is filled on demand.
+    pub(crate) fn is_on_demand(&self) -> bool {
+        self.config.mode == config::Mode::OnDemand
+    }
+
+    /// Whether there may be a copy of the whole zone.
+    pub(crate) fn may_be_whole(&self) -> bool {
+        !self.is_on_demand() || self.config.on_demand.whole_records_max > 0
+    }
+
+    /// What a zone cannot change without beginning anew: whether it is filled on demand, and whether there is a copy.
+    pub(crate) fn way_of_keeping(&self) -> (bool, bool) {
+        (self.is_on_demand(), self.may_be_whole())
     }
 
     /// When a copy counts as confirmed, for the disk: now, or as much earlier as the origin's own copy is good for less
@@ -115,7 +131,9 @@ impl ZoneSettings {
 
     /// Bounds on what an origin may send.
     pub(crate) fn limits(&self) -> Limits {
-        Limits { records_max: self.config.transfer.records_max, bytes_max: self.config.transfer.bytes_max }
+        let config::TransferLimits { records_max, bytes_max, .. } = self.config.transfer;
+        let whole_max = if self.is_on_demand() { self.config.on_demand.whole_records_max } else { u64::MAX };
+        Limits { records_max: records_max.min(whole_max), bytes_max }
     }
 
     /// The longest that a transfer may take.

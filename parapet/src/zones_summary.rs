@@ -16,6 +16,7 @@ pub(crate) fn count(zones: &[ZoneStatus]) -> ZoneCounts {
             ZoneCondition::Expired => counts.expired += 1,
             ZoneCondition::Stale => counts.stale += 1,
             ZoneCondition::Pending => counts.pending += 1,
+            ZoneCondition::OnDemand => counts.on_demand += 1,
         }
     }
     counts
@@ -35,8 +36,14 @@ pub(crate) fn troubled(zones: &[ZoneStatus]) -> Vec<&ZoneStatus> {
 
 /// One line: `12 zones: 11 serving, 1 expired; 1 critical: example.net. expired: not refreshed for …`.
 pub(crate) fn summary(zones: &[ZoneStatus]) -> String {
-    let ZoneCounts { serving, pending, expired, stale } = count(zones);
-    let states = [(serving, "serving"), (pending, "pending"), (expired, "expired"), (stale, "served though expired")];
+    let ZoneCounts { serving, pending, expired, stale, on_demand } = count(zones);
+    let states = [
+        (serving, "serving"),
+        (on_demand, "on demand"),
+        (pending, "pending"),
+        (expired, "expired"),
+        (stale, "served though expired"),
+    ];
     let states: Vec<_> =
         states.iter().filter(|(number, _)| *number > 0).map(|(number, state)| format!("{number} {state}")).collect();
     let total = match zones.len() {

@@ -20,7 +20,7 @@ fn a_node_says_how_it_is() {
         (&json!("ams-1"), &json!("up"), &json!(daemon.pid()))
     );
     assert_eq!(status["config"]["file"], Value::Null);
-    assert_eq!(status["zones"], json!({ "serving": 0, "pending": 1, "expired": 0, "stale": 0 }));
+    assert_eq!(status["zones"], json!({ "serving": 0, "pending": 1, "expired": 0, "stale": 0, "on_demand": 0 }));
 
     let output = parapet(["status", "--state", daemon.path("state").to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();

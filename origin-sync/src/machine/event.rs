@@ -18,6 +18,8 @@ pub(crate) struct Settings {
     pub ixfr: bool,
     /// The time between two checks, in place of the SOA's refresh time, of a zone that is pulled.
     pub pull: Option<Duration>,
+    /// Whether nothing is fetched before somebody wants it: the zone is filled on demand.
+    pub dormant: bool,
 }
 
 impl Settings {
@@ -47,6 +49,8 @@ pub(crate) enum Event {
     Notify(Notice),
     /// An operator asked for a full transfer.
     Retransfer,
+    /// Somebody wants a zone that is filled on demand, and that may be fetched whole.
+    Demand,
     /// The attempt that was started last has ended.
     Ended(Ended),
     /// The attempt that was started last never ran: the configuration changes.

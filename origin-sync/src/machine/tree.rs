@@ -71,7 +71,7 @@ mod tests {
     fn machine() -> Machine {
         let any = (Duration::ZERO, s(100_000));
         let clamps = Clamps { refresh: any, retry: any, expire: any, jitter_percent: 0 };
-        Machine::new(Settings { clamps, upstreams: 3, nodes: 2, ixfr: true, pull: None })
+        Machine::new(Settings { clamps, upstreams: 3, nodes: 2, ixfr: true, pull: None, dormant: false })
     }
 
     struct Driver {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::{Counts, ProblemLimits, ZoneRecord, ZoneStatus, problems};
 use crate::notify::unix_now_s;
+use crate::on_demand::OnDemand;
 
 /// What is known of every zone, and the counts over all of them.
 #[derive(Debug)]
@@ -44,12 +45,14 @@ impl Board {
         }
     }
 
-    pub(crate) fn status(&self) -> Vec<ZoneStatus> {
+    pub(crate) fn status(&self, on_demand: &OnDemand) -> Vec<ZoneStatus> {
         let records: Vec<_> = self.zones().iter().map(|(zone, record)| (zone.clone(), Arc::clone(record))).collect();
         let (now, unix_s) = (self.started.elapsed(), unix_now_s());
         let limits = ProblemLimits::default();
+        let mut questions = on_demand.all_status();
         let status = |(zone, record): (String, Arc<ZoneRecord>)| {
             let mut status = record.status(zone, now, unix_s);
+            status.on_demand = questions.remove(&status.zone);
             status.problems = problems(&status, &limits);
             status
         };

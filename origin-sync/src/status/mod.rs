@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Transport;
+use crate::on_demand::OnDemandStatus;
 
 pub(crate) use board::Board;
 pub use problems::{Levels, Problem, ProblemKind, ProblemLimits, Severity, problems};
@@ -34,6 +35,9 @@ pub enum ZoneCondition {
     Expired,
     /// Its copy, although it has expired (`on_expire = "serve"`).
     Stale,
+    /// What its origins say to each question, as far as the cache does not know.
+    #[serde(rename = "on-demand")]
+    OnDemand,
 }
 
 impl ZoneCondition {
@@ -44,6 +48,7 @@ impl ZoneCondition {
             ZoneCondition::Serving => "serving",
             ZoneCondition::Expired => "expired",
             ZoneCondition::Stale => "stale",
+            ZoneCondition::OnDemand => "on-demand",
         }
     }
 }
@@ -158,6 +163,8 @@ pub struct ZoneStatus {
     pub totals: ZoneTotals,
     /// Each address of each origin, in the order in which they are tried.
     pub origins: Vec<OriginStatus>,
+    /// The questions of clients that its origins were asked, where it is filled on demand.
+    pub on_demand: Option<OnDemandStatus>,
 }
 
 /// Counts of one zone since the start.

@@ -30,6 +30,8 @@ pub(crate) struct ZoneRecord {
     pub(crate) expires: Option<Duration>,
     pub(crate) first_signature_expires_unix_s: Option<u64>,
     pub(crate) next_attempt: Option<Duration>,
+    /// Whether nothing is to be fetched before somebody wants the zone.
+    pub(crate) sleeps: bool,
     failures: u32,
     failing_since: Option<Duration>,
     pub(crate) sizes: (u64, u64),
@@ -266,7 +268,7 @@ impl ZoneRecord {
             first_signature_expires_in_s: self.first_signature_expires_unix_s.map(|then| then as f64 - unix_s as f64),
             signature_margin_s: Some(u64::from(self.config.dnssec.expiry_margin_s)),
             next_attempt_in_s: until(self.next_attempt),
-            attempting: self.next_attempt.is_none(),
+            attempting: self.next_attempt.is_none() && !self.sleeps,
             failures: self.failures,
             failing_s: since(self.failing_since),
             last_attempt_age_s: since(self.last_attempt),
@@ -277,6 +279,7 @@ impl ZoneRecord {
             journal_bytes: self.sizes.1,
             totals: self.totals,
             origins: origins.map(|(origin, upstream)| origin.status(upstream, now)).collect(),
+            on_demand: None,
         }
     }
 }

@@ -153,6 +153,7 @@ pub(crate) struct ZoneCounts {
     pub(crate) pending: u64,
     pub(crate) expired: u64,
     pub(crate) stale: u64,
+    pub(crate) on_demand: u64,
 }
 
 /// Messages since the start.

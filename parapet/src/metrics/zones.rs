@@ -50,8 +50,9 @@ fn labelled(zones: &[ZoneStatus]) -> Vec<&ZoneStatus> {
 
 /// What holds for all zones together.
 fn encode_all(encoder: &mut DescriptorEncoder, zones: &[ZoneStatus], now: f64) -> fmt::Result {
-    let ZoneCounts { serving, pending, expired, stale } = count(zones);
-    let states = [("serving", serving), ("pending", pending), ("expired", expired), ("stale", stale)];
+    let ZoneCounts { serving, pending, expired, stale, on_demand } = count(zones);
+    let states =
+        [("serving", serving), ("pending", pending), ("expired", expired), ("stale", stale), ("on-demand", on_demand)];
     gauges(encoder, ("zones", "Zones by their state"), "state", states)?;
     let mut severities = BTreeMap::from([(Severity::Warning, 0), (Severity::Critical, 0)]);
     zones.iter().filter_map(severity).for_each(|severity| *severities.entry(severity).or_default() += 1);

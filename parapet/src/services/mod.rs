@@ -130,15 +130,17 @@ impl edge::NotifyHandler for Messenger {
     }
 }
 
-/// Asks no origin.
-struct NoFiller;
+/// Brings the questions that the edge has no answer to, to whoever asks the origins.
+struct Filler(Arc<origin_sync::OnDemand>);
 
-impl edge::MissHandler for NoFiller {
-    fn miss(&self, _: edge::Miss, waiter: edge::Waiter) {
-        waiter.complete(cache::Filled::Failed(cache::Failure::NoOrigin));
+impl edge::MissHandler for Filler {
+    fn miss(&self, miss: edge::Miss, waiter: edge::Waiter) {
+        self.0.ask(miss.zone, miss.qname.as_ref(), miss.qtype, move |filled| waiter.complete(filled));
     }
 
-    fn prefetch(&self, _: edge::Miss) {}
+    fn prefetch(&self, miss: edge::Miss) {
+        self.0.prefetch(miss.zone, miss.qname.as_ref(), miss.qtype);
+    }
 }
 
 impl Services {
@@ -153,18 +155,21 @@ impl Services {
         let (mut edge, mut stats, mut sync) = (None, None, None);
         if let Some(sockets) = bound.edge {
             let zones = Arc::new(zones::Zones::new());
-            let cache = Arc::new(cache::Cache::new(config.node.limits.cache_bytes_max));
             let runtime = tokio::runtime::Handle::current();
             let started = tokio::task::block_in_place(|| OriginSync::start(config, Arc::clone(&zones), &runtime));
             let started = Arc::new(started.map_err(Failure::runtime)?);
+            let cache = started.on_demand().cache();
             let (publisher, reader) = health::channel("edge", HEALTH_LIFETIME, Instant::now());
             health.push(reader);
             let context = edge::EdgeContext {
                 zones,
                 settings: Arc::clone(&settings),
                 notify: Arc::new(Messenger(started.notifier())),
-                on_demand: Some(edge::OnDemand { cache: Arc::clone(&cache), misses: Arc::new(NoFiller) }),
                 transfers: Some(Arc::new(peers::Clerk(started.peers()))),
+                on_demand: Some(edge::OnDemand {
+                    cache: Arc::clone(&cache),
+                    misses: Arc::new(Filler(started.on_demand())),
+                }),
                 health: publisher,
             };
             let started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;

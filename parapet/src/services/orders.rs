@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use origin_sync::{Retransfer, Retransferred};
+use config::Mode;
+use origin_sync::{PurgeOutcome, Refilled, Retransfer, Retransferred};
 
 use super::ServicesView;
 use crate::control::WORK_MAX;
@@ -12,30 +13,56 @@ use crate::control::protocol::{Fill, FillOutcome, Filled, Purge, Purged, PurgedZ
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 impl ServicesView {
-    /// Forgets what is cached of a name.
+    /// Forgets what is cached of a name, in every zone that it touches. Full copies have nothing to forget.
     pub(crate) async fn purge(&self, purge: &Purge) -> Result<Purged, String> {
         let name = normalise(&purge.name)?;
-        let sync = self.sync.upgrade().ok_or_else(stopping)?;
-        let closest = sync.closest_zone(&name).map_err(|why| why.to_string())?;
-        let Some((zone, _)) = closest else {
-            return Err(format!("no zone of this node has the name {name}: `parapet zones` lists its zones"));
+        let (on_demand, closest) = {
+            let sync = self.sync.upgrade().ok_or_else(stopping)?;
+            (sync.on_demand(), sync.closest_zone(&name).map_err(|why| why.to_string())?)
         };
-        Ok(Purged { zones: vec![PurgedZone { zone, mode: FULL_COPY.to_owned(), removed: 0 }] })
+        let wire_name: wire::Name = name.parse().map_err(|why| format!("{name}: {why}"))?;
+        let purged = on_demand.purge(wire_name.as_ref(), purge.subtree).await;
+        let purged = purged.into_iter().map(|PurgeOutcome { zone, mode, removed }| PurgedZone {
+            zone,
+            mode: mode.as_str().to_owned(),
+            removed,
+        });
+        let mut zones: Vec<_> = purged.collect();
+        if let Some((zone, mode)) = closest
+            && mode != Mode::OnDemand
+        {
+            zones.push(PurgedZone { zone, mode: FULL_COPY.to_owned(), removed: 0 });
+        }
+        if zones.is_empty() {
+            return Err(format!("no zone of this node has the name {name}: `parapet zones` lists its zones"));
+        }
+        Ok(Purged { zones })
     }
 
-    /// Fetches a zone now, and waits for the outcome for a bounded time.
+    /// Fetches a zone now, and waits for the outcome for a bounded time. Of a zone that is filled on demand, and that its
+    /// origins do not give away whole, what the cache has is asked for again.
     pub(crate) async fn fill(&self, fill: &Fill) -> Result<Filled, String> {
         let zone = normalise(&fill.zone)?;
-        let begun = {
+        let (on_demand, begun) = {
             // Not held while the transfer runs: the daemon may want to stop.
             let sync = self.sync.upgrade().ok_or_else(stopping)?;
-            sync.retransfer(&zone).await.map_err(|why| why.to_string())?
+            (sync.on_demand(), sync.retransfer(&zone).await.map_err(|why| why.to_string())?)
         };
-        let Some(transfer) = begun else {
-            return Err(format!("this node has no zone {zone}: `parapet zones` lists its zones"));
+        let fetched = match begun {
+            Some(transfer) => Some(wait(transfer).await),
+            None => None,
         };
-        let Retransferred { serial, records } = wait(transfer).await?;
-        Ok(Filled { zone, outcome: FillOutcome::Fetched { serial, records } })
+        if let Some(Ok(Retransferred { serial, records })) = fetched {
+            return Ok(Filled { zone, outcome: FillOutcome::Fetched { serial, records } });
+        }
+        let apex: wire::Name = zone.parse().map_err(|why| format!("{zone}: {why}"))?;
+        match (on_demand.fill(apex.as_ref()).await, fetched) {
+            (Some(Refilled { asked, answered, failed, left }), _) => {
+                Ok(Filled { zone, outcome: FillOutcome::Refilled { asked, answered, failed, left } })
+            }
+            (None, Some(Err(why))) => Err(why),
+            (None, _) => Err(format!("this node has no zone {zone}: `parapet zones` lists its zones")),
+        }
     }
 }
 
