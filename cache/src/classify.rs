@@ -137,10 +137,11 @@ impl<'r> Judge<'_, 'r, '_> {
             }
             let dname = self.push_dname(current.as_ref())?;
             let Some(target) = self.cname_target(current.as_ref())? else {
-                return Ok(match dname && rcode == Rcode::YXDOMAIN {
-                    true => End::TooLong,
-                    false => End::At(current),
-                });
+                return match (rcode, dname) {
+                    (Rcode::YXDOMAIN, true) => Ok(End::TooLong),
+                    (Rcode::YXDOMAIN, false) => Err(Unfit::Rcode(rcode)),
+                    _ => Ok(End::At(current)),
+                };
             };
             self.push(Section::Answer, current.as_ref(), Rtype::CNAME, self.limits.ttl_s_max, true, false)?;
             self.aliases.push(current);
@@ -159,6 +160,10 @@ impl<'r> Judge<'_, 'r, '_> {
         let qtype = self.qtype;
         if !matches!(qtype, Rtype::ANY | Rtype::RRSIG) {
             return self.push(Section::Answer, name, qtype, self.limits.ttl_s_max, true, false);
+        }
+        if qtype == Rtype::ANY && self.dname_above(name).is_some() {
+            // All that is there was made from the DNAME.
+            return Ok(false);
         }
         let mut types: Vec<Rtype> = Vec::new();
         for record in self.records.iter().filter(|r| r.record.section == Section::Answer && r.owner.as_ref() == name) {
@@ -179,12 +184,16 @@ impl<'r> Judge<'_, 'r, '_> {
 
     /// Keeps the DNAME above a name, from which the server made its CNAME.
     fn push_dname(&mut self, name: NameRef<'_>) -> Result<bool, Unfit> {
+        let Some(owner) = self.dname_above(name) else { return Ok(false) };
+        self.push(Section::Answer, owner.as_ref(), Rtype::DNAME, self.limits.ttl_s_max, true, false)
+    }
+
+    fn dname_above(&self, name: NameRef<'_>) -> Option<Name> {
         let above = |r: &&InZone<'_>| {
             let owner = r.owner.as_ref();
             r.rtype() == Rtype::DNAME && r.record.section == Section::Answer && owner != name && name.is_within(owner)
         };
-        let Some(owner) = self.records.iter().find(above).map(|r| r.owner) else { return Ok(false) };
-        self.push(Section::Answer, owner.as_ref(), Rtype::DNAME, self.limits.ttl_s_max, true, false)
+        self.records.iter().find(above).map(|r| r.owner)
     }
 
     fn cname_target(&self, name: NameRef<'_>) -> Result<Option<Name>, Unfit> {

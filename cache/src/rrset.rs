@@ -10,7 +10,7 @@
 //! `owner` is how many labels to take off the name in the question, which most owners are, or end; 0xff: a name follows.
 //! Signatures are an RRset of type RRSIG behind the one they cover. RDATA is uncompressed and fits its type.
 
-use wire::{NameRef, Rtype, Section};
+use wire::{NameRef, Rtype, Section, WireError};
 
 /// An owner that is written out.
 const OWNER_FOLLOWS: u8 = 0xff;
@@ -140,11 +140,14 @@ impl<'q> RrsetWriter<'q> {
     }
 
     /// Appends an RRset; `rdatas` writes each record's RDATA to the buffer it is given.
-    pub(crate) fn push<E>(
+    ///
+    /// # Errors
+    /// What `rdatas` says, or that RDATA became too long when its names were decompressed; nothing was appended.
+    pub(crate) fn push(
         &mut self,
         head: &RrsetHead<'_>,
-        mut rdatas: impl Iterator<Item = impl FnOnce(&mut Vec<u8>) -> Result<(), E>>,
-    ) -> Result<(), E> {
+        mut rdatas: impl Iterator<Item = impl FnOnce(&mut Vec<u8>) -> Result<(), WireError>>,
+    ) -> Result<(), WireError> {
         let start = self.bytes.len();
         let section = match head.section {
             Section::Answer => 0,
@@ -165,7 +168,7 @@ impl<'q> RrsetWriter<'q> {
             let at = self.bytes.len();
             self.bytes.extend_from_slice(&[0, 0]);
             write(&mut self.bytes)?;
-            let length = self.bytes.len().saturating_sub(at + 2) as u16;
+            let length = u16::try_from(self.bytes.len().saturating_sub(at + 2)).map_err(|_| WireError::Rdata)?;
             if let Some(place) = self.bytes.get_mut(at..at + 2) {
                 place.copy_from_slice(&length.to_be_bytes());
             }
@@ -182,14 +185,14 @@ impl<'q> RrsetWriter<'q> {
     }
 
     /// Appends an RRset whose RDATA is uncompressed.
-    pub(crate) fn push_rdatas(&mut self, head: &RrsetHead<'_>, rdatas: &[impl AsRef<[u8]>]) {
+    pub(crate) fn push_rdatas(&mut self, head: &RrsetHead<'_>, rdatas: &[impl AsRef<[u8]>]) -> Result<(), WireError> {
         let write = |rdata| {
-            move |out: &mut Vec<u8>| -> Result<(), std::convert::Infallible> {
+            move |out: &mut Vec<u8>| {
                 out.extend_from_slice(AsRef::<[u8]>::as_ref(rdata));
                 Ok(())
             }
         };
-        let Ok(()) = self.push(head, rdatas.iter().map(write));
+        self.push(head, rdatas.iter().map(write))
     }
 
     pub(crate) fn finish(self) -> Box<[u8]> {

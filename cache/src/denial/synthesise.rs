@@ -112,7 +112,6 @@ fn lacks(nsec: &Nsec, qtype: Rtype) -> bool {
 fn push(writer: &mut RrsetWriter<'_>, signed: &Signed, rtype: Rtype, ttl_s: u32) -> Option<()> {
     let owner = NameRef::parse(&signed.owner).ok()?;
     let head = RrsetHead { section: Section::Authority, owner, rtype, ttl_s, required: false };
-    writer.push_rdatas(&head, &[&signed.rdata]);
-    writer.push_rdatas(&RrsetHead { rtype: Rtype::RRSIG, ..head }, &signed.signatures);
-    Some(())
+    writer.push_rdatas(&head, &[&signed.rdata]).ok()?;
+    writer.push_rdatas(&RrsetHead { rtype: Rtype::RRSIG, ..head }, &signed.signatures).ok()
 }

@@ -7,6 +7,7 @@ use wire::{Class, Flags, Name, Rcode, Rtype, Section, Writer};
 use crate::{CachedAnswer, TtlLimits, Unfit};
 
 mod classify;
+mod store;
 
 /// Numbers that look random and are the same in each run.
 pub(crate) struct Random(pub(crate) u64);

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod frame;
+mod on_demand;
 mod sections;
 mod signed;
 mod zone;
@@ -12,7 +13,7 @@ use wire::{Class, Edns, Flags, Message, Name, Opcode, Rtype, Section, Writer, ed
 
 use crate::{
     Counters, NotifyHandler, NotifyOutcome, Settings, Stats, TransferHandler, Transport,
-    line::{Client, Context, respond},
+    line::{Client, Context, OnDemand, respond},
 };
 
 /// 2019-06-05, the day of RFC 9018's examples.
@@ -186,35 +187,46 @@ pub(super) struct Case {
     pub(super) now_s: u32,
     pub(super) counters: Counters,
     pub(super) transfers: Option<Box<dyn TransferHandler>>,
+    on_demand: Option<on_demand::Rig>,
 }
 
 impl Case {
     pub(super) fn new() -> Self {
         let (settings, peer) = (Settings::default(), PEER.parse().unwrap());
         let (now_s, counters, transfers) = (NOW_S, Counters::default(), None);
-        Case { zones: zones::Zones::new(), settings, peer, now_s, counters, transfers }
+        Case { zones: zones::Zones::new(), settings, peer, now_s, counters, transfers, on_demand: None }
     }
 
     pub(super) fn respond(&self, message: &[u8], transport: Transport) -> Vec<u8> {
         let client = Client { peer: self.peer, transport, idle: Duration::from_secs(10) };
-        let zones = self.zones.load();
-        let context = Context {
-            zones: &zones,
-            settings: &self.settings,
-            notify: &Notify,
-            transfers: self.transfers.as_deref(),
-            on_demand: None,
-            counters: &self.counters,
-            now_s: self.now_s,
-        };
         let room = match transport {
             Transport::Udp => usize::from(self.settings.udp_payload_bytes_max),
             Transport::Tcp => wire::MESSAGE_BYTES_MAX,
         };
         let mut out = vec![0xee; room];
-        let length = respond(message, &client, &context, &mut out);
+        let length = self.with_context(|context| respond(message, &client, context, &mut out));
         out.truncate(length);
         out
+    }
+
+    /// Calls with all that an answer depends on.
+    pub(super) fn with_context<R>(&self, call: impl FnOnce(&Context<'_>) -> R) -> R {
+        let zones = self.zones.load();
+        let with = |on_demand: Option<OnDemand<'_>>| {
+            call(&Context {
+                zones: &zones,
+                settings: &self.settings,
+                notify: &Notify,
+                transfers: self.transfers.as_deref(),
+                on_demand,
+                counters: &self.counters,
+                now_s: self.now_s,
+            })
+        };
+        match &self.on_demand {
+            Some(rig) => rig.with_view(|view| with(Some(view))),
+            None => with(None),
+        }
     }
 
     /// Asks as `text` says and compares the answer with the lines of `expected`.

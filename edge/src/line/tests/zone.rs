@@ -47,12 +47,13 @@ pub(crate) fn rdata_from(rtype: Rtype, text: &str) -> Vec<u8> {
             }
         }
         Rtype::RRSIG => {
-            // Only what it covers; the rest is made up: algorithm 13, signer the root, 64 octets of signature.
-            let covered: Rtype = text.parse().unwrap();
+            // What it covers, and perhaps its labels and its signer; the rest is made up: algorithm 13, signer the root, 64
+            // octets of signature.
+            let covered: Rtype = words.next().unwrap().parse().unwrap();
             rdata.extend_from_slice(&covered.0.to_be_bytes());
-            rdata.extend_from_slice(&[13, 2]);
+            rdata.extend_from_slice(&[13, words.next().map_or(2, |labels| labels.parse().unwrap())]);
             rdata.extend_from_slice(&[0; 14]);
-            rdata.push(0);
+            name(words.next().or(Some(".")), &mut rdata);
             rdata.extend_from_slice(&[0xab; 64]);
         }
         other => panic!("no text form of {other} in the tests"),
