@@ -12,6 +12,9 @@
 //!     └── UpToDate, Updated, all failed ◀────┘   a NOTIFY heard meanwhile begins the next round
 //! ```
 //!
+//! A round that a timer began goes on after its success: the other upstreams are asked for their serials too, and what is
+//! newer is fetched. Else a zone could follow an origin for years that has stopped following its own.
+//!
 //! The timers are those of RFC 1035 §3.3.13 (refresh, retry, expire), NOTIFY follows RFC 1996. A zone that is pulled has its
 //! interval in place of the refresh time, and as the bound of the retry time. An upstream that is itself a secondary says
 //! how long its copy is good for (RFC 7314); ours is good for no longer.
@@ -36,6 +39,8 @@ enum Data {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
     Timer,
+    /// A timer's round has succeeded, and asks the other upstreams whether they have something newer.
+    Compare,
     Notify,
     /// A NOTIFY with a serial lower than ours: someone set the origin's serial back, or the NOTIFY was overtaken.
     LowerNotify,
@@ -313,7 +318,7 @@ impl Machine {
             Data::Serving { .. } if cause == Cause::Notify && self.settings.ixfr => (Want::Differences, false),
             Data::Serving { .. } => (Want::Check, false),
         };
-        Attempt { upstream, want, any_serial, urgent: cause != Cause::Timer }
+        Attempt { upstream, want, any_serial, urgent: !matches!(cause, Cause::Timer | Cause::Compare) }
     }
 
     fn ended(&mut self, ended: Ended, context: &Context<'_>) -> Actions {
@@ -324,7 +329,10 @@ impl Machine {
             Ended::Updated(soa, good_for) => {
                 self.futile = 0;
                 let expires = context.now + self.good_for(&soa, good_for);
-                self.succeeded(soa, expires, upstream, context)
+                self.succeeded(soa, expires, context)
+            }
+            Ended::UpToDate(Some(Duration::ZERO)) | Ended::FailedThere if cause == Cause::Compare => {
+                self.compare(context)
             }
             // An upstream whose own copy is about to expire confirms nothing.
             Ended::UpToDate(good_for) => match self.soa().filter(|_| good_for != Some(Duration::ZERO)) {
@@ -333,7 +341,7 @@ impl Machine {
                     // What one upstream confirmed, another that knows less does not take back (RFC 7314 §4).
                     let expires = context.now + self.good_for(&soa, good_for);
                     let expires = expires.max(self.expires().unwrap_or_default());
-                    self.succeeded(soa, expires, upstream, context)
+                    self.succeeded(soa, expires, context)
                 }
                 None => self.failed(cause, context),
             },
@@ -358,23 +366,45 @@ impl Machine {
         told.map_or(expire, |told| told.min(expire))
     }
 
-    fn succeeded(&mut self, soa: SoaTimers, expires: Duration, upstream: usize, context: &Context<'_>) -> Actions {
+    fn succeeded(&mut self, soa: SoaTimers, expires: Duration, context: &Context<'_>) -> Actions {
         let publish = (!matches!(self.data, Data::Serving { .. })).then_some(Publish::Serving);
+        if let Activity::Busy { upstream, cause, .. } = self.activity
+            && (cause != Cause::Compare || self.soa() != Some(soa))
+        {
+            self.preferred = upstream;
+        }
         self.data = Data::Serving { soa, expires };
-        self.preferred = upstream;
         self.failures = 0;
         if self.forced == Forced::Running {
             self.forced = Forced::No;
         }
-        let wait = match self.settings.pull {
-            Some(interval) => self.settings.clamps.pull(interval, context.random),
-            None => self.settings.clamps.refresh(&soa, context.random),
-        };
-        self.activity = Activity::Idle { due: context.now + wait };
         self.drop_held();
         // A lower serial was overtaken by what has just come.
         self.pending = self.pending.filter(|&notice| self.order(notice) == Order::Newer);
-        Actions { publish, ..self.answer_notify(context) }
+        Actions { publish, ..self.compare(context) }
+    }
+
+    /// After a success: asks the next upstream for its serial, or rests until the next round.
+    fn compare(&mut self, context: &Context<'_>) -> Actions {
+        let nothing_waits = self.pending.is_none() && self.forced == Forced::No;
+        if let Activity::Busy { upstream, tried, cause: Cause::Timer | Cause::Compare } = self.activity
+            // The origin behind other nodes is to be left alone.
+            && self.settings.nodes == 0
+            && nothing_waits
+        {
+            let upstreams = self.settings.upstreams;
+            let left = (tried + 1..upstreams).map(|step| (step, (upstream + step - tried) % upstreams));
+            if let Some((step, next)) = left.into_iter().find(|(_, upstream)| !(context.avoid)(*upstream)) {
+                return Actions { attempt: Some(self.attempt(next, step, Cause::Compare)), publish: None };
+            }
+        }
+        let wait = match (self.settings.pull, self.soa()) {
+            (Some(interval), _) => self.settings.clamps.pull(interval, context.random),
+            (None, Some(soa)) => self.settings.clamps.refresh(&soa, context.random),
+            (None, None) => Duration::ZERO,
+        };
+        self.activity = Activity::Idle { due: context.now + wait };
+        self.answer_notify(context)
     }
 
     fn failed(&mut self, cause: Cause, context: &Context<'_>) -> Actions {

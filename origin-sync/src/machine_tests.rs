@@ -39,8 +39,11 @@ fn want(actions: Actions) -> Option<(usize, Want)> {
 fn serving(upstreams: usize) -> Machine {
     let mut machine = Machine::new(settings(upstreams));
     assert_eq!(want(machine.handle(Event::Clock, &at(s(0)))), Some((0, Want::Whole)));
-    let actions = machine.handle(Event::Ended(Ended::Updated(SOA, None)), &at(s(0)));
-    assert_eq!(actions, Actions { attempt: None, publish: Some(Publish::Serving) });
+    let mut actions = machine.handle(Event::Ended(Ended::Updated(SOA, None)), &at(s(0)));
+    assert_eq!(actions.publish, Some(Publish::Serving));
+    while actions.attempt.is_some() {
+        actions = machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(0)));
+    }
     machine
 }
 
@@ -229,6 +232,47 @@ fn each_upstream_is_tried_once_a_round_and_the_good_one_is_kept() {
     }
     assert_eq!(machine.handle(Event::Ended(Ended::FailedThere), &at(s(8000))), Actions::default());
     assert_eq!(machine.due(), Some(s(8000) + ms(500)));
+}
+
+/// A timer's round asks them all, each once; what is newer is fetched, what is not there or older changes nothing.
+#[test]
+fn the_newest_of_all_upstreams_wins() {
+    let mut machine = serving(3);
+    assert_eq!(want(machine.handle(Event::Clock, &at(s(3600)))), Some((0, Want::Check)));
+    assert_eq!(want(machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(3600)))), Some((1, Want::Check)));
+    assert_eq!(machine.expires(), Some(s(3600 + 86_400)));
+    let updated = Event::Ended(Ended::Updated(SoaTimers { serial: 11, ..SOA }, None));
+    assert_eq!(want(machine.handle(updated, &at(s(3601)))), Some((2, Want::Check)));
+    assert_eq!(machine.handle(Event::Ended(Ended::FailedThere), &at(s(3602))), Actions::default());
+    assert_eq!((machine.due(), machine.failures()), (Some(s(7202)), 0));
+    // The one with the newest is asked first from now on; the others have nothing that it lacks, and it stays so.
+    for round in 2..5 {
+        let now = s(3602) * round;
+        assert_eq!(want(machine.handle(Event::Clock, &at(now))), Some((1, Want::Check)));
+        assert_eq!(want(machine.handle(Event::Ended(Ended::UpToDate(None)), &at(now))), Some((2, Want::Check)));
+        assert_eq!(want(machine.handle(Event::Ended(Ended::UpToDate(None)), &at(now))), Some((0, Want::Check)));
+        assert_eq!(machine.handle(Event::Ended(Ended::FailedThere), &at(now)), Actions::default());
+    }
+}
+
+#[test]
+fn a_notify_goes_before_comparing_and_who_is_down_is_left_alone() {
+    let mut machine = serving(3);
+    machine.handle(Event::Clock, &at(s(3600)));
+    machine.handle(notice(11), &at(s(3600)));
+    assert_eq!(want(machine.handle(Event::Ended(Ended::UpToDate(None)), &at(s(3601)))), Some((0, Want::Differences)));
+    // A NOTIFY's round ends with its success.
+    let updated = Event::Ended(Ended::Updated(SoaTimers { serial: 11, ..SOA }, None));
+    assert_eq!(machine.handle(updated, &at(s(3601))), Actions::default());
+    let context = |now| Context { now, random: 0, avoid: &|upstream| upstream == 1 };
+    machine.handle(Event::Clock, &context(s(7201)));
+    let actions = machine.handle(Event::Ended(Ended::UpToDate(None)), &context(s(7201)));
+    assert_eq!(want(actions), Some((2, Want::Check)));
+    assert_eq!(machine.handle(Event::Ended(Ended::UpToDate(None)), &context(s(7201))), Actions::default());
+    // Nor is anyone compared with behind other edges.
+    let mut machine = Machine::new(Settings { nodes: 1, ..settings(2) });
+    machine.handle(Event::Clock, &at(s(0)));
+    assert_eq!(machine.handle(Event::Ended(Ended::Updated(SOA, None)), &at(s(0))).attempt, None);
 }
 
 #[test]

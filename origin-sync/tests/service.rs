@@ -95,6 +95,8 @@ fn notify_of_a_lower_serial_is_looked_into() {
     let primary = Primary::start(serve(soa(7)));
     let edge = Edge::start(&settings(state.path(), primary.address));
     edge.wait_for_serial(ZONE, 7);
+    // What a NOTIFY says while an attempt runs, the attempt's success answers.
+    wait_for("the attempt's end", || (!edge.status(ZONE).attempting).then_some(()));
     primary.follow(|asked| match asked.question {
         Rtype::SOA => Reply::Messages(vec![asked.answer(&[soa(3)])]),
         question => panic!("{question} was not to be asked for"),
