@@ -88,6 +88,8 @@ pub struct Asked {
     pub options: Vec<u16>,
     /// Whether it asks for DNSSEC records.
     pub dnssec: bool,
+    /// When it came.
+    pub at: Instant,
 }
 
 /// A running one; it ends when it is dropped.
@@ -266,6 +268,7 @@ impl Shared {
                 tcp,
                 options: question.options.clone(),
                 dnssec: question.dnssec,
+                at: Instant::now(),
             });
         }
         self.count.fetch_add(1, Ordering::SeqCst) + 1

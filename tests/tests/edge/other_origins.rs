@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use parapet_lab::counters::Counters;
+use parapet_lab::faults::Fault;
 use parapet_lab::{Edge, Named, ZoneSpec, dns, until};
 use parapet_tests::compare::NAMED_OPTIONS;
 use wire::Rcode;
@@ -54,7 +55,7 @@ fn an_origin_notifies_from_another_address() {
 }
 
 /// How long the edge is watched for going back to the older copy: several of its looks at both.
-const WATCHED: Duration = Duration::from_secs(4);
+const WATCHED: Duration = Duration::from_millis(2_500);
 const EVERY_SECOND: &str = "[zone.\"example.com\".timers]\nrefresh_s_min = 1\nrefresh_s_max = 1\nretry_s_min = 1\n\
     retry_s_max = 1\n";
 
@@ -105,4 +106,20 @@ fn of_two_nameds_the_newer_wins() {
 #[test]
 fn of_a_knot_and_an_nsd_the_newer_wins() {
     the_newer_wins(Kind::Knot, Kind::Nsd);
+}
+
+/// Without any NOTIFY of the second: the first origin answers that nothing is new, and the edge finds at the second what is.
+#[test]
+fn the_timers_find_what_only_the_second_origin_has() {
+    let scene = Scene::new("two-timers");
+    let host = scene.host("edge3");
+    let what = format!("ip daddr {} udp dport 53", scene.host("edge1").v4());
+    let _lost = Fault::lose_sent(host, &what).expect("a fault");
+    let _first = Origin::start(&scene, Kind::Named, Differences::Kept, &version(5));
+    let second = Origin::start_at(&scene, host, Kind::Named, Differences::Kept, &version(9));
+    let edge = two(&scene, EVERY_SECOND);
+    edge.wait_for_zone(ZONE, 9, DEADLINE).expect("the newer zone, with the start");
+    second.change_to(10);
+    edge.wait_for_zone(ZONE, 10, DEADLINE).expect("the change at the second origin");
+    stays_at(&scene, &edge, 10);
 }

@@ -68,6 +68,11 @@ impl Scene {
         ask_from(self.client(), server, &question(name, rtype))
     }
 
+    /// The same with another time to wait: an answer may have to come from an origin that has troubles.
+    pub(crate) fn ask_patiently(&self, server: IpAddr, name: &str, rtype: Rtype, wait: Duration) -> Answer {
+        ask_within(self.client(), server, &question(name, rtype), wait)
+    }
+
     /// The client's program run to its end; gives what it wrote, whatever its status.
     pub(crate) fn client_runs(&self, program: &str, arguments: &[&str]) -> String {
         let output = self.client().program(program).args(arguments).run().expect("a program that runs");
@@ -83,15 +88,19 @@ pub(crate) fn question(name: &str, rtype: Rtype) -> Question {
 
 /// Asks `server` from a namespace, over TCP where UDP has no room.
 pub(crate) fn ask_from(from: &Namespace, server: IpAddr, question: &Question) -> Answer {
+    ask_within(from, server, question, ANSWER)
+}
+
+fn ask_within(from: &Namespace, server: IpAddr, question: &Question, wait: Duration) -> Answer {
     let server = SocketAddr::new(server, dns::PORT);
     let message = question.to_bytes(7);
-    let bytes = from.enter(|| ask::exchange_udp(server, &message, ANSWER)).expect("the client's namespace");
+    let bytes = from.enter(|| ask::exchange_udp(server, &message, wait)).expect("the client's namespace");
     let answer = Answer::parse(question, &bytes.unwrap_or_else(|error| panic!("{server}, asked {question}: {error}")));
     let answer = answer.unwrap_or_else(|why| panic!("{server}, asked {question}: {why}"));
     if !answer.tc {
         return answer;
     }
-    let bytes = from.enter(|| ask::exchange_tcp(server, &message, ANSWER)).expect("the client's namespace");
+    let bytes = from.enter(|| ask::exchange_tcp(server, &message, wait)).expect("the client's namespace");
     Answer::parse(question, &bytes.expect("an answer over TCP")).expect("a well-formed answer")
 }
 
