@@ -12,6 +12,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod attempt;
+mod catalog;
 mod client;
 mod connect;
 mod copy;
@@ -49,6 +50,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use zones::Zones;
 
+pub use catalog::CatalogStatus;
 pub use client::Transport;
 pub use error::{Advice, Error, Side, TsigFault};
 pub use notify::{Notifier, NotifyCounters, Outcome as NotifyOutcome};
@@ -64,6 +66,7 @@ pub use status::{
 pub use tls::TlsFault;
 pub use validate::DnssecFault;
 
+use catalog::ledger::Ledger;
 use peers::Access;
 use service::{COMMANDS_MAX, Command, Parts, Service};
 use status::Board;
@@ -95,10 +98,9 @@ impl OriginSync {
         runtime: &tokio::runtime::Handle,
     ) -> Result<OriginSync, Error> {
         let settings = settings::resolve(config)?;
+        let catalogs = settings::resolve_catalogs(config)?;
         let store = Arc::new(Store::open(&config.node.state_dir)?);
-        for folder in store.strangers(settings.iter().map(|zone| zone.apex.as_ref())) {
-            tracing::warn!(folder = %folder.display(), "a zone that is not configured; its folder is left alone");
-        }
+        let ledger = Ledger::new(&config.node.state_dir);
         let started = Instant::now();
         let (notifier, woken) = Notifier::new();
         let notifier = Arc::new(notifier);
@@ -113,7 +115,7 @@ impl OriginSync {
         let parts = Parts {
             started,
             zones,
-            store,
+            store: Arc::clone(&store),
             notifier: Arc::clone(&notifier),
             outbox: Arc::clone(peers.outbox()),
             board: Arc::clone(&board),
@@ -124,7 +126,10 @@ impl OriginSync {
         };
         let mut courier = JoinSet::new();
         courier.spawn_on(peers::notify::run(Arc::clone(peers.outbox()), started), runtime);
-        let service = Service::new(parts, settings);
+        let service = Service::new(parts, settings, catalogs, ledger);
+        for folder in store.strangers(service.names.keys().map(|name| name.as_ref())) {
+            tracing::warn!(folder = %folder.display(), "a zone that is not configured; its folder is left alone");
+        }
         let on_demand_task = runtime.spawn(on_demand_task.run());
         let task = runtime.spawn(service.run());
         Ok(OriginSync { notifier, peers, board, commands: sender, task, courier, on_demand, on_demand_task })
@@ -150,6 +155,11 @@ impl OriginSync {
         self.board.status(&self.on_demand)
     }
 
+    /// All catalogs as they stand, in the configured order.
+    pub fn catalogs(&self) -> Vec<CatalogStatus> {
+        self.board.catalogs()
+    }
+
     /// Counts since the start.
     pub fn counts(&self) -> Counts {
         self.board.counts().clone()
@@ -160,10 +170,10 @@ impl OriginSync {
     /// # Errors
     /// [`Error::Configuration`]: nothing has changed then.
     pub async fn apply(&self, config: &config::Config) -> Result<Applied, Error> {
-        let (settings, access) = (settings::resolve(config)?, Access::new(config)?);
-        self.peers.set_access(access);
+        let (settings, catalogs) = (settings::resolve(config)?, settings::resolve_catalogs(config)?);
+        self.peers.set_access(Access::new(config)?);
         let (answer, answered) = oneshot::channel();
-        self.command(Command::Apply(settings, answer)).await?;
+        self.command(Command::Apply(settings, catalogs, answer)).await?;
         answered.await.map_err(|_| stopped())
     }
 

@@ -11,18 +11,25 @@ use crate::entry::Entry;
 use crate::load::load_all;
 use crate::machine::Event;
 use crate::service::{Applied, Service, log_disk};
-use crate::settings::ZoneSettings;
+use crate::settings::{CatalogSettings, ZoneSettings};
+use crate::store::ZoneStore;
 
 impl Service {
     /// Works by a new configuration.
-    pub(crate) async fn apply(&mut self, settings: Vec<Arc<ZoneSettings>>) -> Applied {
+    pub(crate) async fn apply(
+        &mut self,
+        settings: Vec<Arc<ZoneSettings>>,
+        catalogs: Vec<Arc<CatalogSettings>>,
+    ) -> Applied {
         let mut wanted: HashMap<NameBox, Arc<ZoneSettings>> = HashMap::new();
-        for zone in settings {
+        for zone in settings.into_iter().chain(catalogs.iter().map(|catalog| Arc::clone(&catalog.zone))) {
             wanted.insert(zone.apex.clone(), zone);
         }
         let mut applied = Applied::default();
-        let gone: Vec<u64> =
-            self.names.iter().filter(|(name, _)| !wanted.contains_key(*name)).map(|(_, &id)| id).collect();
+        self.catalogs.reserved = Arc::new(wanted.keys().cloned().collect());
+        // Members of catalogs go when the catalogs' next plan says so.
+        let stays = |name: &NameBox| wanted.contains_key(name) || self.catalogs.owners.contains_key(name);
+        let gone: Vec<u64> = self.names.iter().filter(|(name, _)| !stays(name)).map(|(_, &id)| id).collect();
         applied.removed = gone.len();
         // A zone that is to be kept in another way begins anew.
         let other_way = |(name, id): &(&NameBox, &u64)| {
@@ -31,7 +38,8 @@ impl Service {
         };
         let renewed: Vec<u64> = self.names.iter().filter(other_way).map(|(_, &id)| id).collect();
         applied.changed = renewed.len();
-        self.remove(gone.into_iter().chain(renewed).collect()).await;
+        let stores = self.take_out(gone.into_iter().chain(renewed).collect());
+        log_disk(spawn_blocking(move || stores.iter().map(|store| store.remove()).fold(Ok(()), Result::and)).await);
         let applied_anew = applied.changed;
         let mut added = Vec::new();
         for (name, zone) in wanted {
@@ -46,10 +54,11 @@ impl Service {
             block_in_place(|| self.add(added));
         }
         self.publish_targets();
+        self.configure_catalogs(catalogs);
         applied
     }
 
-    fn change(&mut self, id: u64, settings: Arc<ZoneSettings>) -> bool {
+    pub(crate) fn change(&mut self, id: u64, settings: Arc<ZoneSettings>) -> bool {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| *entry.settings != *settings) else {
             return false;
         };
@@ -81,7 +90,14 @@ impl Service {
         // Before anyone can have a question for them.
         let on_demand = settings.iter().zip(self.next_id..).filter(|(zone, _)| zone.is_on_demand());
         self.parts.on_demand.configure(on_demand.map(|(zone, id)| (id, Arc::clone(zone))).collect(), &[]);
-        self.swap_table(&settings.iter().map(|zone| zone.apex.clone()).collect(), &slots);
+        // Nobody is answered from a catalog itself.
+        let served: Vec<_> = settings
+            .iter()
+            .zip(&slots)
+            .filter(|(zone, _)| !zone.is_catalog)
+            .map(|(_, slot)| Arc::clone(slot))
+            .collect();
+        self.swap_table(&settings.iter().map(|zone| zone.apex.clone()).collect(), &served);
         let now = self.now();
         let entries = settings.into_iter().zip(slots).zip(self.next_id..).map(|((zone, slot), id)| {
             let store = Arc::new(self.parts.store.zone(zone.apex.as_ref()));
@@ -104,14 +120,18 @@ impl Service {
         self.parts.zones.replace(others.chain(slots).cloned().collect());
     }
 
-    async fn remove(&mut self, gone: Vec<u64>) {
+    /// Takes zones out: nothing more is done for them, and nobody is answered. Their files are the caller's to remove.
+    pub(crate) fn take_out(&mut self, gone: Vec<u64>) -> Vec<Arc<ZoneStore>> {
         let (mut stores, mut names) = (Vec::new(), HashSet::new());
         let mut on_demand = Vec::new();
         for id in gone {
             let Some(entry) = self.entries.remove(&id) else {
                 continue;
             };
-            tracing::info!(zone = %entry.settings.name, "no longer configured; its files are removed");
+            match &entry.settings.config.catalog {
+                None => tracing::info!(zone = %entry.settings.name, "no longer configured; its files are removed"),
+                Some(catalog) => tracing::debug!(zone = %entry.settings.name, %catalog, "no longer listed"),
+            }
             self.names.remove(&entry.settings.apex);
             self.waiters.remove(&id);
             names.insert(entry.settings.apex.clone());
@@ -129,11 +149,10 @@ impl Service {
         self.swap_table(&names, &[]);
         self.parts.on_demand.configure(Vec::new(), &on_demand);
         self.publish_targets();
-        let work = spawn_blocking(move || stores.iter().map(|store| store.remove()).fold(Ok(()), Result::and));
-        log_disk(work.await);
+        stores
     }
 
-    fn publish_targets(&self) {
+    pub(crate) fn publish_targets(&self) {
         self.parts.notifier.set_table(self.entries.values().map(|entry| Arc::clone(&entry.target)));
     }
 }

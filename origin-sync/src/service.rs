@@ -23,6 +23,8 @@ use wire::{Name, NameBox};
 use zones::Zones;
 
 use crate::attempt::{Outcome, Report};
+use crate::catalog::follow::Catalogs;
+use crate::catalog::ledger::Ledger;
 use crate::client::random_u64;
 use crate::entry::Entry;
 use crate::error::{Error, Side};
@@ -32,7 +34,7 @@ use crate::notify::Notifier;
 use crate::on_demand::OnDemand;
 use crate::peers::Outbox;
 use crate::retransfer::{Retransfer, Retransferred, Waiters};
-use crate::settings::ZoneSettings;
+use crate::settings::{CatalogSettings, ZoneSettings};
 use crate::status::Board;
 use crate::store::Store;
 
@@ -50,7 +52,7 @@ const COMPACTIONS_MAX: usize = 1;
 /// What the handle asks of the service.
 pub(crate) enum Command {
     /// Work by a new configuration.
-    Apply(Vec<Arc<ZoneSettings>>, oneshot::Sender<Applied>),
+    Apply(Vec<Arc<ZoneSettings>>, Vec<Arc<CatalogSettings>>, oneshot::Sender<Applied>),
     /// Fetch a zone whole, if it is ours.
     Retransfer(Box<Name>, oneshot::Sender<Option<Retransfer>>),
     /// End.
@@ -75,9 +77,10 @@ pub(crate) struct Service {
     pub(crate) names: HashMap<NameBox, u64>,
     pub(crate) next_id: u64,
     pub(crate) lanes: Lanes,
+    pub(crate) catalogs: Catalogs,
     timers: BinaryHeap<Reverse<(Duration, u64)>>,
     reports: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
-    background: JoinSet<()>,
+    pub(crate) background: JoinSet<()>,
     /// Operators that wait for a zone's full transfer, by the zone.
     pub(crate) waiters: HashMap<u64, Waiters>,
     compactions: Arc<Semaphore>,
@@ -103,7 +106,12 @@ pub(crate) struct Parts {
 
 impl Service {
     /// A service with these zones, read from disk and published.
-    pub(crate) fn new(parts: Parts, settings: Vec<Arc<ZoneSettings>>) -> Service {
+    pub(crate) fn new(
+        parts: Parts,
+        settings: Vec<Arc<ZoneSettings>>,
+        catalogs: Vec<Arc<CatalogSettings>>,
+        ledger: Ledger,
+    ) -> Service {
         let mut service = Service {
             parts,
             entries: HashMap::new(),
@@ -111,18 +119,24 @@ impl Service {
             next_id: 0,
             timers: BinaryHeap::new(),
             lanes: Lanes::default(),
+            catalogs: Catalogs::new(ledger),
             reports: mpsc::channel(ATTEMPTS_MAX),
             background: JoinSet::new(),
             waiters: HashMap::new(),
             compactions: Arc::new(Semaphore::new(COMPACTIONS_MAX)),
         };
-        service.add(settings);
+        let own: Vec<_> =
+            settings.into_iter().chain(catalogs.iter().map(|catalog| Arc::clone(&catalog.zone))).collect();
+        service.catalogs.reserved = Arc::new(own.iter().map(|zone| zone.apex.clone()).collect());
+        service.add(own);
+        service.start_catalogs(catalogs);
         service
     }
 
     /// Runs until it is told to stop, or its handle is gone.
     pub(crate) async fn run(mut self) {
         let mut wakes = Vec::with_capacity(WAKES_AT_ONCE);
+        let mut ended = Vec::with_capacity(ATTEMPTS_MAX);
         let stopped = loop {
             self.start_attempts();
             let due = Instant::now() + self.wait();
@@ -134,18 +148,23 @@ impl Service {
                     Some(Command::Retransfer(zone, answer)) => {
                         let _ = answer.send(self.retransfer(&zone));
                     }
-                    Some(Command::Apply(settings, answer)) => {
-                        let applied = self.apply(settings).await;
+                    Some(Command::Apply(settings, catalogs, answer)) => {
+                        let applied = self.apply(settings, catalogs).await;
                         let _ = answer.send(applied);
                     }
                 },
-                Some((zone, address, report)) = self.reports.1.recv() => self.ended(zone, address, report),
+                _ = self.reports.1.recv_many(&mut ended, ATTEMPTS_MAX) => {
+                    ended.drain(..).for_each(|(zone, address, report)| self.ended(zone, address, report));
+                }
                 _ = self.parts.woken.recv_many(&mut wakes, WAKES_AT_ONCE) => self.take_notices(&mut wakes),
                 Some(zone) = self.parts.demands.recv() => self.event(zone, Event::Demand),
+                Some(done) = self.catalogs.done() => self.catalogs_done(done),
+                () = std::future::ready(()), if self.catalogs.has_batch() => {}
                 () = sleep_until(due.into()) => {}
                 Some(_) = self.background.join_next(), if !self.background.is_empty() => {}
             }
             self.run_timers();
+            self.next_batch();
         };
         self.shut_down().await;
         if let Some(done) = stopped {
@@ -311,9 +330,15 @@ impl Service {
             }
             Err(_) => {}
         }
+        let updated = matches!(report.outcome, Ok(Outcome::Updated { .. }));
+        let catalog = entry.zone.clone().filter(|_| updated && entry.settings.is_catalog);
+        let name = entry.settings.apex.clone();
         self.event(zone, event);
         if forced {
             self.tell_waiters(zone, &report);
+        }
+        if let Some(copy) = catalog {
+            self.catalog_fetched(&name, copy);
         }
     }
 

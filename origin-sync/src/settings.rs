@@ -1,6 +1,6 @@
 //! What the configuration says about zones and their origins, in the form that the work needs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,13 +79,38 @@ pub(crate) struct ZoneSettings {
     pub origins: Arc<[Arc<OriginSettings>]>,
     /// Every address of every origin.
     pub upstreams: Arc<[Upstream]>,
+    /// Whether it is a catalog zone: it is kept like any other, and nobody is answered from it.
+    pub is_catalog: bool,
+}
+
+/// A catalog: how its own zone is kept, and what its members are. Two are equal when the configuration says the same of
+/// both.
+#[derive(Debug, PartialEq)]
+pub(crate) struct CatalogSettings {
+    /// Its own zone.
+    pub zone: Arc<ZoneSettings>,
+    /// Zones that it may list.
+    pub members_max: u64,
+    /// What members are, in the place of a zone without a name.
+    template: ZoneSettings,
+    /// The same for members of a group.
+    groups: BTreeMap<String, ZoneSettings>,
+}
+
+impl CatalogSettings {
+    /// What a member is: of its groups, the first that the configuration knows decides.
+    pub(crate) fn member(&self, zone: &NameBox, groups: &[Box<[u8]>]) -> ZoneSettings {
+        let known = |group: &Box<[u8]>| self.groups.get(std::str::from_utf8(group).ok()?);
+        let template = groups.iter().find_map(known).unwrap_or(&self.template);
+        ZoneSettings { apex: zone.clone(), name: zone.to_string().into(), ..template.clone() }
+    }
 }
 
 impl PartialEq for ZoneSettings {
     fn eq(&self, other: &Self) -> bool {
         let same_config = Arc::ptr_eq(&self.config, &other.config) || self.config == other.config;
         let same_origins = Arc::ptr_eq(&self.origins, &other.origins) || self.origins == other.origins;
-        self.apex == other.apex && same_config && same_origins
+        self.apex == other.apex && self.is_catalog == other.is_catalog && same_config && same_origins
     }
 }
 
@@ -153,11 +178,54 @@ impl ZoneSettings {
 /// [`Error::Configuration`] for a zone without an address to ask, or a name that does not resolve; a configuration that
 /// came through `config`'s checks has none of these.
 pub(crate) fn resolve(config: &config::Config) -> Result<Vec<Arc<ZoneSettings>>, Error> {
+    let origins = resolve_origins(config)?;
+    config.zones.iter().map(|zone| resolve_zone(zone, &origins).map(Arc::new)).collect()
+}
+
+/// Resolves the catalogs of a configuration, with what their members are.
+///
+/// # Errors
+/// As of [`resolve`].
+pub(crate) fn resolve_catalogs(config: &config::Config) -> Result<Vec<Arc<CatalogSettings>>, Error> {
+    let origins = resolve_origins(config)?;
+    config.catalogs.iter().map(|catalog| resolve_catalog(catalog, &origins).map(Arc::new)).collect()
+}
+
+fn resolve_catalog(
+    catalog: &config::Catalog,
+    origins: &HashMap<&str, Arc<OriginSettings>>,
+) -> Result<CatalogSettings, Error> {
+    let own = config::Zone {
+        name: catalog.name.clone(),
+        origins: catalog.origins.clone(),
+        timers: catalog.timers.clone(),
+        transfer: catalog.transfer.clone(),
+        ixfr: catalog.ixfr,
+        zonemd: catalog.zonemd,
+        ..config::Zone::default()
+    };
+    let zone = ZoneSettings { is_catalog: true, ..resolve_zone(&own, origins)? };
+    let template = |template: &config::Zone| {
+        let of_catalog = config::Zone { name: ".".into(), catalog: Some(catalog.name.clone()), ..template.clone() };
+        let resolved = resolve_zone(&of_catalog, origins)?;
+        let nameless = config::Zone { name: String::new(), ..of_catalog };
+        Ok::<_, Error>(ZoneSettings { config: Arc::new(nameless), ..resolved })
+    };
+    let groups = catalog.groups.iter().map(|(value, group)| Ok((value.clone(), template(group)?)));
+    Ok(CatalogSettings {
+        zone: Arc::new(zone),
+        members_max: catalog.members_max,
+        template: template(&catalog.template)?,
+        groups: groups.collect::<Result<_, Error>>()?,
+    })
+}
+
+fn resolve_origins(config: &config::Config) -> Result<HashMap<&str, Arc<OriginSettings>>, Error> {
     let mut origins = HashMap::new();
     for (name, origin) in &config.origins {
         origins.insert(name.as_str(), Arc::new(resolve_origin(config, origin)?));
     }
-    config.zones.iter().map(|zone| resolve_zone(zone, &origins).map(Arc::new)).collect()
+    Ok(origins)
 }
 
 fn resolve_origin(config: &config::Config, origin: &config::Origin) -> Result<OriginSettings, Error> {
@@ -199,5 +267,6 @@ fn resolve_zone(zone: &config::Zone, origins: &HashMap<&str, Arc<OriginSettings>
         config: Arc::new(zone.clone()),
         origins: found.into(),
         upstreams,
+        is_catalog: false,
     })
 }

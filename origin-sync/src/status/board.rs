@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::{Counts, ProblemLimits, ZoneRecord, ZoneStatus, problems};
+use crate::catalog::CatalogStatus;
 use crate::notify::unix_now_s;
 use crate::on_demand::OnDemand;
 
@@ -15,15 +16,24 @@ pub(crate) struct Board {
     started: Instant,
     zones: Mutex<BTreeMap<String, Arc<ZoneRecord>>>,
     counts: Mutex<Counts>,
+    catalogs: Mutex<Vec<CatalogStatus>>,
 }
 
 impl Board {
     pub(crate) fn new(started: Instant) -> Board {
-        Board { started, zones: Mutex::default(), counts: Mutex::default() }
+        Board { started, zones: Mutex::default(), counts: Mutex::default(), catalogs: Mutex::default() }
     }
 
     pub(crate) fn zones(&self) -> MutexGuard<'_, BTreeMap<String, Arc<ZoneRecord>>> {
         self.zones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_catalogs(&self, catalogs: Vec<CatalogStatus>) {
+        *self.catalogs.lock().unwrap_or_else(PoisonError::into_inner) = catalogs;
+    }
+
+    pub(crate) fn catalogs(&self) -> Vec<CatalogStatus> {
+        self.catalogs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -50,8 +60,10 @@ impl Board {
         let (now, unix_s) = (self.started.elapsed(), unix_now_s());
         let limits = ProblemLimits::default();
         let mut questions = on_demand.all_status();
+        let catalogs = self.catalogs();
         let status = |(zone, record): (String, Arc<ZoneRecord>)| {
             let mut status = record.status(zone, now, unix_s);
+            status.as_catalog = catalogs.iter().find(|catalog| catalog.catalog == status.zone).cloned();
             status.on_demand = questions.remove(&status.zone);
             status.problems = problems(&status, &limits);
             status

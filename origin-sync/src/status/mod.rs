@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::CatalogStatus;
 use crate::client::Transport;
 use crate::on_demand::OnDemandStatus;
 
@@ -109,6 +110,8 @@ pub struct ZoneStatus {
     pub mode: ZoneMode,
     /// The catalog zone that it is a member of.
     pub catalog: Option<String>,
+    /// What comes of its members, if it is a catalog zone itself. Nobody is answered from it then.
+    pub as_catalog: Option<CatalogStatus>,
     /// What it answers with.
     pub state: ZoneCondition,
     /// The time since it came into that state; at most since the start.

@@ -49,11 +49,15 @@ pub enum ProblemKind {
     SignatureExpired,
     /// A signature in the copy dies soon.
     SignatureExpiring,
+    /// It is a catalog zone whose latest copy is broken, and is not followed.
+    CatalogBroken,
+    /// It is a catalog zone that lists zones which are somebody else's.
+    CatalogClash,
 }
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: [ProblemKind; 10] = [
+    pub const ALL: [ProblemKind; 12] = [
         ProblemKind::Expired,
         ProblemKind::Stale,
         ProblemKind::Pending,
@@ -64,6 +68,8 @@ impl ProblemKind {
         ProblemKind::Expiring,
         ProblemKind::SignatureExpired,
         ProblemKind::SignatureExpiring,
+        ProblemKind::CatalogBroken,
+        ProblemKind::CatalogClash,
     ];
 
     /// Its word: the label of the metric.
@@ -79,6 +85,8 @@ impl ProblemKind {
             ProblemKind::Expiring => "expiring",
             ProblemKind::SignatureExpired => "signature_expired",
             ProblemKind::SignatureExpiring => "signature_expiring",
+            ProblemKind::CatalogBroken => "catalog_broken",
+            ProblemKind::CatalogClash => "catalog_clash",
         }
     }
 }
@@ -227,6 +235,15 @@ pub fn problems(zone: &ZoneStatus, limits: &ProblemLimits) -> Vec<Problem> {
                 format!("the first signature dies in {left_words}")
             });
         }
+    }
+    if let Some(catalog) = &zone.as_catalog {
+        add(ProblemKind::CatalogBroken, catalog.last_error.as_ref().map(|_| Severity::Warning), &|| {
+            let error = catalog.last_error.as_deref().unwrap_or_default();
+            format!("a broken catalog, its members stay what they were: {error}")
+        });
+        add(ProblemKind::CatalogClash, catalog.clashes_told.as_ref().map(|_| Severity::Warning), &|| {
+            catalog.clashes_told.clone().unwrap_or_default()
+        });
     }
     found.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.kind.cmp(&b.kind)));
     found

@@ -252,6 +252,7 @@ impl ZoneRecord {
             zone,
             mode: self.config.mode.into(),
             catalog: self.config.catalog.clone(),
+            as_catalog: None,
             state: self.state,
             state_age_s: now.saturating_sub(self.state_since).as_secs_f64(),
             problems: Vec::new(),

@@ -1,6 +1,7 @@
 //! What counts as a problem, at the edges of each rule.
 
 use super::*;
+use crate::catalog::CatalogStatus;
 
 /// A zone that is well: refreshed every hour, good for a week.
 fn good() -> ZoneStatus {
@@ -131,6 +132,21 @@ fn signatures_that_die() {
     check(&dies(21_599.0), &[(ProblemKind::SignatureExpiring, CRITICAL)]);
     check(&dies(-5.0), &[(ProblemKind::SignatureExpired, CRITICAL)]);
     check(&ZoneStatus { signature_margin_s: Some(3600), ..dies(3601.0) }, &[]);
+}
+
+#[test]
+fn a_broken_catalog_and_a_clash_are_problems_of_the_catalog() {
+    let catalog = |error: Option<&str>, clashes: Option<&str>| ZoneStatus {
+        as_catalog: Some(CatalogStatus {
+            last_error: error.map(str::to_owned),
+            clashes_told: clashes.map(str::to_owned),
+            ..CatalogStatus::default()
+        }),
+        ..good()
+    };
+    check(&catalog(None, None), &[]);
+    check(&catalog(Some("no version"), None), &[(ProblemKind::CatalogBroken, WARNING)]);
+    check(&catalog(None, Some("1 zones are listed here")), &[(ProblemKind::CatalogClash, WARNING)]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Prometheus metrics over HTTP: `/metrics`, and `/health` for load balancers and people.
 
+mod catalogs;
 mod classic;
 mod edge;
 mod node;
@@ -42,6 +43,7 @@ pub(crate) async fn serve(socket: BoundSocket, view: Arc<NodeView>) -> std::io::
     registry.register_collector(Box::new(edge::EdgeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(transfers::TransferCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(zones::ZonesCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(catalogs::CatalogCollector(Arc::clone(&view))));
     let sources = Sources { view, registry: Arc::new(registry) };
     let router = Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(sources);
     axum::serve(BoundedListener::new(socket.listener, BOUNDS, None)?, router).await

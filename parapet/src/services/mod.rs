@@ -84,6 +84,11 @@ impl ServicesView {
         self.seen.load_full()
     }
 
+    /// How each catalog is.
+    pub(crate) fn catalogs(&self) -> Vec<origin_sync::CatalogStatus> {
+        self.sync.upgrade().map_or(Vec::new(), |sync| sync.catalogs())
+    }
+
     /// What origin-sync counts.
     pub(crate) fn transfers(&self) -> Option<Transfers> {
         let sync = self.sync.upgrade()?;

@@ -2,6 +2,7 @@
 //! namespaces), BIND, and the `parapet` binary (`cargo build -p parapet`, or PARAPET_BIN).
 
 mod any_bytes;
+mod catalog;
 mod configuration;
 mod cookies;
 mod daemon;
