@@ -76,11 +76,17 @@ fn every_default_holds_in_a_minimal_file() {
 }
 
 #[test]
-fn the_file_in_the_readme_is_good() {
+fn the_file_in_the_readme_is_good_and_so_is_what_is_added_to_it() {
     let readme = include_str!("../../README.md");
-    let (_, rest) = readme.split_once("```toml\n").expect("the README shows a network file");
-    let (text, _) = rest.split_once("```").expect("and where it ends");
-    let parsed = Network::parse(text, "README.md", &files()).unwrap_or_else(|all| panic!("{all}"));
-    assert_eq!(parsed.warnings, []);
-    assert_eq!(parsed.value.nodes.len(), 2);
+    let blocks: Vec<_> = readme.split("```toml\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();
+    let texts: Vec<_> = blocks.iter().map(|(text, _)| *text).collect();
+    let check = |text: &str| {
+        let parsed = Network::parse(text, "README.md", &files()).unwrap_or_else(|all| panic!("{all}\n{text}"));
+        assert_eq!(parsed.warnings, []);
+        parsed.value
+    };
+    assert_eq!(check(texts[0]).nodes.len(), 2);
+    let all = check(&texts.join("\n"));
+    assert_eq!((all.nodes.len(), all.zones.len(), all.catalogs.len()), (3, 3, 1));
+    assert_eq!(all.apis().len(), 1);
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use support::origin::Origin;
-use support::{Daemon, failure, parapet, wait_for};
+use support::{Daemon, address_of, failure, parapet, wait_for};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -67,6 +67,36 @@ fn a_full_copy_has_nothing_to_purge() {
         (code, text.as_str()),
         (1, "parapet: no zone of this node has the name www\\.example.com.: `parapet zones` lists its zones\n")
     );
+}
+
+#[test]
+fn what_was_cached_is_forgotten_or_fetched_anew() {
+    let origin = Origin::start(1);
+    let daemon = Daemon::short_before(origin.address, &["--mode", "on-demand"]);
+    let (control, server) = (daemon.control(), daemon.address());
+    let order = |arguments: &[&str]| text(&parapet([arguments, &["--control", control.to_str().unwrap()]].concat()));
+    let last = |name: &str| address_of(server, name).map(|address| address[3]);
+    for name in ["www.example.com", "a.www.example.com", "ftp.example.com"] {
+        assert_eq!(last(name), Some(1));
+    }
+    origin.serial.store(2, Ordering::SeqCst);
+    assert_eq!(last("www.example.com"), Some(1), "it is cached");
+
+    assert_eq!(order(&["purge", "WWW.example.com"]), "example.com.: 1 answer forgotten\n");
+    assert_eq!(order(&["purge", "www.example.com"]), "example.com.: nothing was cached\n");
+    assert_eq!((last("www.example.com"), last("a.www.example.com")), (Some(2), Some(1)));
+
+    origin.serial.store(3, Ordering::SeqCst);
+    assert_eq!(order(&["purge", "www.example.com", "--subtree"]), "example.com.: 2 answers forgotten\n");
+    assert_eq!((last("www.example.com"), last("a.www.example.com")), (Some(3), Some(3)));
+    assert_eq!(last("ftp.example.com"), Some(1));
+
+    origin.serial.store(4, Ordering::SeqCst);
+    let filled = order(&["fill", "example.com"]);
+    assert!(filled.starts_with("example.com.: ") && filled.contains("cached answers fetched anew"), "{filled}");
+    for name in ["www.example.com", "a.www.example.com", "ftp.example.com"] {
+        assert_eq!(last(name), Some(4), "{name}");
+    }
 }
 
 #[test]

@@ -48,36 +48,46 @@ impl ServicesView {
             let sync = self.sync.upgrade().ok_or_else(stopping)?;
             (sync.on_demand(), sync.retransfer(&zone).await.map_err(|why| why.to_string())?)
         };
-        let fetched = match begun {
-            Some(transfer) => Some(wait(transfer).await),
-            None => None,
+        let failed = match begun {
+            Some(transfer) => match wait(transfer).await {
+                Waited::Fetched(Retransferred { serial, records }) => {
+                    return Ok(Filled { zone, outcome: FillOutcome::Fetched { serial, records } });
+                }
+                Waited::Failed(why) => format!("no origin gave the zone: {why}"),
+                Waited::InVain(waited) => return Err(goes_on(waited)),
+            },
+            None => format!("this node has no zone {zone}: `parapet zones` lists its zones"),
         };
-        if let Some(Ok(Retransferred { serial, records })) = fetched {
-            return Ok(Filled { zone, outcome: FillOutcome::Fetched { serial, records } });
-        }
         let apex: wire::Name = zone.parse().map_err(|why| format!("{zone}: {why}"))?;
-        match (on_demand.fill(apex.as_ref()).await, fetched) {
-            (Some(Refilled { asked, answered, failed, left }), _) => {
-                Ok(Filled { zone, outcome: FillOutcome::Refilled { asked, answered, failed, left } })
-            }
-            (None, Some(Err(why))) => Err(why),
-            (None, _) => Err(format!("this node has no zone {zone}: `parapet zones` lists its zones")),
-        }
+        let Some(Refilled { asked, answered, failed, left }) = on_demand.fill(apex.as_ref()).await else {
+            return Err(failed);
+        };
+        Ok(Filled { zone, outcome: FillOutcome::Refilled { asked, answered, failed, left } })
     }
 }
 
 /// How [`PurgedZone::mode`] calls zones that are no caches.
 pub(crate) const FULL_COPY: &str = "full-copy";
 
-async fn wait(transfer: Retransfer) -> Result<Retransferred, String> {
+/// What came of waiting for a transfer.
+enum Waited {
+    Fetched(Retransferred),
+    Failed(String),
+    InVain(Duration),
+}
+
+async fn wait(transfer: Retransfer) -> Waited {
     let patience = WORK_MAX.saturating_sub(ANSWER_MAX);
     match tokio::time::timeout(patience, transfer.outcome()).await {
-        Ok(outcome) => outcome.map_err(|why| format!("no origin gave the zone: {why}")),
-        Err(_) => Err(format!(
-            "the transfer goes on after {} s: `parapet zones` says how it ends, asking again waits for it",
-            patience.as_secs()
-        )),
+        Ok(Ok(fetched)) => Waited::Fetched(fetched),
+        Ok(Err(why)) => Waited::Failed(why),
+        Err(_) => Waited::InVain(patience),
     }
+}
+
+fn goes_on(waited: Duration) -> String {
+    let seconds = waited.as_secs();
+    format!("the transfer goes on after {seconds} s: `parapet zones` says how it ends, asking again waits for it")
 }
 
 fn normalise(name: &str) -> Result<String, String> {

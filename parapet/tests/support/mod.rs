@@ -166,6 +166,18 @@ impl Drop for Daemon {
 
 /// Asks a question over UDP and gives the answer's response code.
 pub(crate) fn rcode(server: SocketAddr, name: &str) -> u8 {
+    ask_a(server, name)[3] & 0x0f
+}
+
+/// The address of a name: what an answer with one A record ends with.
+pub(crate) fn address_of(server: SocketAddr, name: &str) -> Option<[u8; 4]> {
+    let answer = ask_a(server, name);
+    let found = answer[3] & 0x0f == 0 && answer[6..8] == [0, 1];
+    found.then(|| answer[answer.len() - 4..].try_into().unwrap())
+}
+
+/// The answer to a question for the A records of a name, over UDP.
+fn ask_a(server: SocketAddr, name: &str) -> Vec<u8> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut query = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
@@ -178,7 +190,7 @@ pub(crate) fn rcode(server: SocketAddr, name: &str) -> u8 {
     let mut answer = [0; 512];
     let bytes = socket.recv(&mut answer).unwrap();
     assert!(bytes >= 12 && answer[..2] == query[..2], "an answer to the question");
-    answer[3] & 0x0f
+    answer[..bytes].to_vec()
 }
 
 /// The body of an HTTP answer, and its status line.

@@ -1,4 +1,4 @@
-//! An origin of one zone that answers SOA and AXFR over UDP and TCP, until the test ends.
+//! An origin of one zone over UDP and TCP, until the test ends: SOA, AXFR, and an address for every name.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+const TYPE_A: u16 = 1;
 const TYPE_NS: u16 = 2;
 const TYPE_SOA: u16 = 6;
 const TYPE_AXFR: u16 = 252;
@@ -61,20 +62,36 @@ fn serve_stream(mut stream: TcpStream, serial: &AtomicU32) {
     }
 }
 
-/// SOA, or for AXFR the whole zone: SOA, NS, SOA.
+/// SOA; for AXFR the whole zone: SOA, NS, SOA; for A the address that the serial is in its last octets; else no data.
 fn answer(query: &[u8], serial: u32) -> Vec<u8> {
     let labels = &query[12..];
     let end = 12 + labels.iter().position(|&byte| byte == 0).unwrap() + 1;
     let qtype = u16::from_be_bytes([query[end], query[end + 1]]);
     let soa = record(TYPE_SOA, &soa(serial));
     let records = match qtype {
-        TYPE_AXFR => vec![soa.clone(), record(TYPE_NS, &OWNER), soa],
-        _ => vec![soa],
+        TYPE_AXFR => vec![soa.clone(), record(TYPE_NS, &OWNER), soa.clone()],
+        TYPE_SOA => vec![soa.clone()],
+        TYPE_A => vec![record(TYPE_A, &serial.to_be_bytes())],
+        _ => Vec::new(),
     };
+    // No data has the SOA as authority (RFC 2308). Its owner is then the name asked for, which must be the apex.
+    let authority = if records.is_empty() { vec![soa] } else { Vec::new() };
     let mut answer = query[..2].to_vec();
-    answer.extend([0x84, 0, 0, 1, 0, u8::try_from(records.len()).unwrap(), 0, 0, 0, 0]);
+    answer.extend([
+        0x84,
+        0,
+        0,
+        1,
+        0,
+        u8::try_from(records.len()).unwrap(),
+        0,
+        u8::try_from(authority.len()).unwrap(),
+        0,
+        0,
+    ]);
     answer.extend(&query[12..end + 4]);
     answer.extend(records.concat());
+    answer.extend(authority.concat());
     answer
 }
 
