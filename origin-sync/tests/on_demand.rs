@@ -287,7 +287,7 @@ fn another_origin_when_one_is_dead_silent_lame_or_refuses() {
 fn a_dead_origin_is_not_hammered_and_its_return_is_noticed() {
     let state = tempfile::tempdir().unwrap();
     let origin = Primary::start(|_| Reply::Messages(vec![]));
-    let edge = edge(state.path(), &[origin.address], "origin_timeout_ms = 100\nclient_wait_ms = 100");
+    let edge = edge(state.path(), &[origin.address], "origin_timeout_ms = 100");
     assert_eq!(failure(fill(&edge, "a.zone.test")), Failure::NoOrigin);
     let before = origin.asked().len();
     assert_eq!(before, 3);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use cache::{Cache, CachedAnswer, Ticket, TtlLimits, Unfit};
 use wire::{Name, Rcode, Rtype};
 
+use super::denial::has_proofs;
 use super::exchange::{Exchange, Exchanged, Response};
 use super::questions::{Ended, Key};
 use super::zone::Transport;
@@ -22,6 +23,8 @@ pub(super) struct Try {
     pub(super) cache: Arc<Cache>,
     /// What is purged from now on is not kept from the answer.
     pub(super) ticket: Ticket,
+    /// Whether something is to be learnt beside the answer.
+    pub(super) learns: bool,
 }
 
 /// What came of it.
@@ -32,8 +35,8 @@ pub(super) struct Report {
     pub(super) ended: Ended<Arc<CachedAnswer>>,
     /// The cookie that the server gave; none also for a server that gives none.
     pub(super) server_cookie: Option<Vec<u8>>,
-    /// The response that was kept, and the ticket for what else can be learnt from it.
-    pub(super) response: Option<(Vec<u8>, Ticket)>,
+    /// The response, if something else can be learnt from it: it has the zone's keys, or proofs of what is not there.
+    pub(super) lesson: Option<(Vec<u8>, Ticket)>,
     pub(super) error: Option<String>,
 }
 
@@ -46,7 +49,7 @@ impl Try {
             upstream: self.upstream,
             ended: Ended::Unasked,
             server_cookie: None,
-            response: None,
+            lesson: None,
             error: None,
         };
         let failed = |ended, error: Error| (ended, Some(error.to_string()));
@@ -74,7 +77,9 @@ impl Try {
         let judged = if rcode.0 > 0xf { Err(Unfit::Rcode(rcode)) } else { self.keep(&bytes) };
         match judged {
             Ok(answer) => {
-                report.response = Some((bytes, self.ticket));
+                if self.learns && (self.is_for_keys() || has_proofs(&bytes)) {
+                    report.lesson = Some((bytes, self.ticket));
+                }
                 (Ended::Answered(rtt, answer), None)
             }
             Err(error) => {
@@ -96,6 +101,10 @@ impl Try {
         let answer = Arc::new(answer);
         self.cache.insert(*zone, qname.as_ref(), *qtype, Arc::clone(&answer), self.ticket);
         Ok(answer)
+    }
+
+    fn is_for_keys(&self) -> bool {
+        self.key.qtype == Rtype::DNSKEY && self.key.qname.as_ref() == self.apex.as_ref()
     }
 
     fn error(&self, rcode: Rcode) -> Arc<CachedAnswer> {

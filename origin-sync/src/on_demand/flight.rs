@@ -27,7 +27,8 @@ pub(super) struct Flight<W, A> {
     pub(super) waiters: Vec<W>,
     /// What may be given when the origins are slow or fail.
     pub(super) stale: Option<A>,
-    pub(super) stale_due: Option<Duration>,
+    /// When those who wait have waited long enough.
+    pub(super) wait_due: Option<Duration>,
     /// Waiters were given the stale answer: whoever comes now does not wait either.
     pub(super) stale_given: bool,
     /// When another upstream is asked as well.
@@ -54,7 +55,7 @@ impl<W, A> Flight<W, A> {
             purpose,
             waiters: Vec::new(),
             stale: None,
-            stale_due: None,
+            wait_due: None,
             stale_given: false,
             hedge_due: None,
             deadline,
@@ -70,7 +71,7 @@ impl<W, A> Flight<W, A> {
     /// Begins anew: what was asked before counts no more.
     pub(super) fn restart(&mut self, upstreams: usize, deadline: Duration) {
         self.marks = vec![Mark::default(); upstreams];
-        (self.stale, self.stale_due, self.stale_given, self.hedge_due) = (None, None, false, None);
+        (self.stale, self.stale_given, self.hedge_due) = (None, false, None);
         (self.running, self.tries, self.heard, self.error) = (0, 0, false, None);
         self.deadline = deadline;
         self.round += 1;
@@ -78,7 +79,7 @@ impl<W, A> Flight<W, A> {
 
     /// When the clock has something to do for it.
     pub(super) fn due(&self) -> Duration {
-        self.stale_due.into_iter().chain(self.hedge_due).fold(self.deadline, Duration::min)
+        self.wait_due.into_iter().chain(self.hedge_due).fold(self.deadline, Duration::min)
     }
 
     /// Whether an upstream may be asked (again).

@@ -15,10 +15,12 @@
 //! anyone is told. The cache is in memory alone: after a start every zone is cold.
 
 mod budget;
+pub(crate) mod denial;
 mod exchange;
 mod failures;
 mod fill;
 mod flight;
+mod learner;
 mod message;
 mod questions;
 mod reach;

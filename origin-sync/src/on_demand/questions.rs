@@ -12,7 +12,7 @@
 //!              └──────── next upstream ◀──────────────────┤ none left, or too late
 //!                                                         └▶ complete all: stale if there is one, else failed
 //!   clock: another upstream is asked as well when the first is slower than usual;
-//!          who waits longer than `client_wait` is given the stale answer, and the question goes on (RFC 8767 §5)
+//!          who waits longer than `client_wait` is told, stale or failed, and the question goes on (RFC 8767 §5)
 //! ```
 //!
 //! Each try is one question on the wire and takes one from the zone's budget, first tries and later ones alike.
@@ -216,7 +216,7 @@ impl<W, A: Clone> Questions<W, A> {
         let mut flight = Flight::new(key, purpose, zone.upstreams.len(), context.now + QUESTION_MAX);
         zone.in_flight += 1;
         zone.waiting += u32::from(waiter.is_some());
-        flight.stale_due = stale.as_ref().map(|_| context.now + zone.settings.client_wait);
+        flight.wait_due = (!early && waiter.is_some()).then(|| context.now + zone.settings.client_wait);
         flight.stale = stale;
         flight.waiters.extend(waiter);
         let id = self.next_id();
@@ -254,10 +254,7 @@ impl<W, A: Clone> Questions<W, A> {
         };
         let Some(waiter) = waiter else { return };
         zone.counts.coalesced += 1;
-        if flight.stale.is_none() && stale.is_some() {
-            flight.stale_due = Some(context.now + zone.settings.client_wait);
-            flight.stale = stale;
-        }
+        flight.stale = flight.stale.take().or(stale);
         if !room {
             let (key, stale) = (flight.key, flight.stale.clone());
             return self.turn_away(&key, Some(waiter), stale, Failure::OverBudget, context);
@@ -270,9 +267,12 @@ impl<W, A: Clone> Questions<W, A> {
             _ => {
                 flight.waiters.push(waiter);
                 zone.waiting += 1;
+                if flight.wait_due.is_none() {
+                    flight.wait_due = Some(context.now + zone.settings.client_wait);
+                    self.set_timer(id);
+                }
             }
         }
-        self.set_timer(id);
     }
 
     /// Answers one that does not get as far as a question, and counts it.
@@ -318,16 +318,24 @@ impl<W, A: Clone> Questions<W, A> {
 
     /// Gives all who wait the stale answer, if there is one; the question goes on.
     fn give_stale(&mut self, id: u64, context: &mut Context<'_, W, A>) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        let Some(stale) = &flight.stale else { return };
-        (flight.stale_due, flight.stale_given) = (None, true);
-        let count = u32::try_from(flight.waiters.len()).unwrap_or(u32::MAX);
-        if let Some(zone) = self.zones.get_mut(&flight.key.zone) {
-            zone.waiting = zone.waiting.saturating_sub(count);
-            zone.counts.stale += u64::from(count);
+        if let Some(flight) = self.flights.get_mut(&id).filter(|flight| flight.stale.is_some()) {
+            flight.stale_given = true;
+            self.end_wait(id, context);
         }
-        let told = |waiter| Action::Complete(waiter, Verdict::Stale(stale.clone()));
-        context.actions.extend(flight.waiters.drain(..).map(told));
+    }
+
+    /// Tells all who wait, with the stale answer if there is one; the question goes on.
+    fn end_wait(&mut self, id: u64, context: &mut Context<'_, W, A>) {
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        (flight.wait_due, flight.stale_given) = (None, flight.stale.is_some());
+        let failure = if flight.heard { Failure::Broken } else { Failure::NoOrigin };
+        let (key, stale, waiters) = (flight.key, flight.stale.clone(), std::mem::take(&mut flight.waiters));
+        if let Some(zone) = self.zones.get_mut(&key.zone) {
+            zone.waiting = zone.waiting.saturating_sub(u32::try_from(waiters.len()).unwrap_or(u32::MAX));
+        }
+        for waiter in waiters {
+            self.turn_away(&key, Some(waiter), stale.clone(), failure, context);
+        }
     }
 
     /// Takes a flight out of all tables; its tries run on, for what they say of their upstreams.
@@ -355,8 +363,8 @@ impl<W, A: Clone> Questions<W, A> {
                 continue;
             }
             let hedge = flight.hedge_due.take_if(|due| *due <= now).is_some();
-            if flight.stale_due.is_some_and(|due| due <= now) {
-                self.give_stale(id, context);
+            if flight.wait_due.is_some_and(|due| due <= now) {
+                self.end_wait(id, context);
             }
             if hedge {
                 self.start_try(id, true, context);

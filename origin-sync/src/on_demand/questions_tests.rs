@@ -294,7 +294,9 @@ fn an_upstream_that_is_slower_than_usual_gets_company() {
 
 #[test]
 fn a_silent_origin_is_asked_three_times_and_then_left_alone() {
-    let mut bench = Bench::new(settings(1));
+    let mut patient = settings(1);
+    patient.client_wait = ms(4000);
+    let mut bench = Bench::new(patient);
     let mut id = bench.try_of("a.test", 1);
     for number in 1..=2 {
         bench.now = ms(number * 800);
@@ -363,11 +365,17 @@ fn who_has_waited_gets_the_old_answer_and_the_question_goes_on() {
 #[test]
 fn a_question_is_given_up_in_the_end() {
     let mut bench = Bench::new(settings(1));
-    bench.try_of("a.test", 1);
-    let due = bench.questions.due().unwrap();
-    assert_eq!(due, QUESTION_MAX);
-    assert_eq!(bench.at(5000), [failed(1, Failure::NoOrigin)]);
-    assert_eq!(bench.questions.due(), None);
+    let first = bench.try_of("a.test", 1);
+    assert_eq!(bench.questions.due(), Some(ms(1800)));
+    assert_eq!(bench.at(1799), []);
+    // Who has waited is told; the question goes on, for whoever comes next.
+    assert_eq!(bench.at(1800), [failed(1, Failure::NoOrigin)]);
+    assert_eq!(bench.at(3300), []);
+    assert_eq!(bench.ask("a.test", 2, None), []);
+    assert_eq!(bench.at(5000), [failed(2, Failure::NoOrigin)]);
+    assert_eq!((bench.at(5001), bench.questions.due()), (vec![], None));
+    assert_eq!(bench.ended(first, Ended::Silent), []);
+    assert!(bench.is_idle());
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct OnDemandStatus {
     pub failed_total: u64,
     /// Questions that nobody waited for: what is hot and about to expire, refills, keys.
     pub prefetched_total: u64,
-    /// Denials that were learnt from signed answers (RFC 8198).
+    /// Answers whose proofs of what is not there were verified and learnt (RFC 8198).
     pub denials_learnt_total: u64,
     /// Questions in flight.
     pub in_flight: u32,

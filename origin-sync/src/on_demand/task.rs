@@ -4,13 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cache::{Cache, CachedAnswer, Filled, TtlLimits};
+use cache::{Cache, CachedAnswer, Filled, Ticket, TtlLimits};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep_until;
+use wire::Rtype;
 
+use super::budget::Purpose;
 use super::exchange::Exchange;
 use super::fill::{Report, Try};
+use super::learner::{Learner, Learnt, Lesson, Want};
 use super::message::{CLIENT_COOKIE_BYTES, Cookies, Question, randomise_case};
 use super::questions::{Action, Ask, Context, Ended, Key, Questions, Verdict};
 use super::reach::Health;
@@ -49,11 +52,14 @@ pub(crate) struct Task {
     actions: Vec<Action<Waiter, Answer>>,
     /// The zones that the machine knows.
     zones: Arc<ZoneMap>,
+    learner: Learner,
     tries: JoinSet<Report>,
     running: HashMap<Id, u64>,
     cookies: HashMap<Way, Cookies>,
     errors: HashMap<(u64, usize), String>,
     health: HashMap<(u64, usize), Health>,
+    /// Answers that taught each zone something.
+    lessons: HashMap<u64, u64>,
     /// When each zone was last to be fetched whole.
     demanded: HashMap<u64, Duration>,
     /// Zones whose published status is old, and since when.
@@ -68,11 +74,13 @@ impl Task {
             questions: Questions::new(),
             actions: Vec::new(),
             zones: Arc::default(),
+            learner: Learner::default(),
             tries: JoinSet::new(),
             running: HashMap::new(),
             cookies: HashMap::new(),
             errors: HashMap::new(),
             health: HashMap::new(),
+            lessons: HashMap::new(),
             demanded: HashMap::new(),
             changed: HashSet::new(),
             changed_at: Duration::ZERO,
@@ -98,6 +106,7 @@ impl Task {
                     }
                 },
                 Some(ended) = self.tries.join_next_with_id() => self.ended(ended),
+                Some(Ok(learnt)) = self.learner.lessons.join_next() => self.learnt(learnt),
                 () = sleep_until(due.into()) => self.with(|questions, context| questions.clock(context)),
                 () = shared.zones_changed.notified() => {}
                 taken = self.parts.asked.recv_many(&mut asks, ASKS_AT_ONCE) => {
@@ -147,6 +156,8 @@ impl Task {
             self.errors.retain(|(zone, _), _| *zone != id);
             self.health.retain(|(zone, _), _| *zone != id);
             self.demanded.remove(&id);
+            self.learner.forget(id);
+            self.lessons.remove(&id);
             self.changed.remove(&id);
             self.parts.shared.status().remove(&id);
         }
@@ -155,6 +166,7 @@ impl Task {
             self.with(|questions, context| questions.configure(id, settings, context));
             self.errors.retain(|(zone, _), _| *zone != id);
             self.demanded.remove(&id);
+            self.learner.forget(id);
             self.publish_zone(id);
         }
         let questions = &self.questions;
@@ -164,6 +176,10 @@ impl Task {
     fn ask(&mut self, asking: Asking) {
         let Asking { key, purpose, waiter, anew } = asking;
         let now = Instant::now();
+        let prefetches = self.zones.get(&key.zone).is_none_or(|zone| zone.config.on_demand.prefetch);
+        if purpose == Purpose::Early && waiter.is_none() && !prefetches {
+            return;
+        }
         let known = if anew { None } else { self.parts.cache.peek(key.zone, key.qname.as_ref(), key.qtype, now) };
         self.mark_changed(key.zone);
         let (waiter, stale) = match (waiter, known) {
@@ -195,6 +211,7 @@ impl Task {
                 key.zone == zone && if subtree { qname.is_within(name) } else { qname == name }
             };
             self.with(|questions, context| questions.restart(hit, context));
+            self.learner.forget(zone);
             self.mark_changed(zone);
         }
     }
@@ -253,7 +270,8 @@ impl Task {
         let exchange = Exchange { upstream: to, question, transport, wait };
         let ticket = self.parts.cache.ticket(key.zone);
         let (apex, limits) = (zone.apex.to_name(), ttl_limits(&zone));
-        Ok(Try { id, key, upstream, apex, limits, exchange, cache: Arc::clone(&self.parts.cache), ticket })
+        let (cache, learns) = (Arc::clone(&self.parts.cache), zone.config.on_demand.synthesise);
+        Ok(Try { id, key, upstream, apex, limits, exchange, cache, ticket, learns })
     }
 
     fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
@@ -270,7 +288,7 @@ impl Task {
                 return;
             }
         };
-        let Report { id, key, upstream, ended, server_cookie, response: _, error } = report;
+        let Report { id, key, upstream, ended, server_cookie, lesson, error } = report;
         let known = self.zones.get(&key.zone).and_then(|zone| zone.upstreams.get(upstream)).cloned();
         if let Some(known) = &known {
             // One that has given cookies and gives none any more is asked without from now on; only TCP may say so.
@@ -287,8 +305,36 @@ impl Task {
             None => drop(self.errors.remove(&(key.zone, upstream))),
         }
         self.with(|questions, context| questions.ended(id, ended, context));
+        if let Some((response, ticket)) = lesson {
+            self.learn(&key, response, ticket);
+        }
         self.tell_health(key.zone, upstream);
         self.mark_changed(key.zone);
+    }
+
+    /// Learns what else an answer says.
+    fn learn(&mut self, key: &Key, response: Vec<u8>, ticket: Ticket) {
+        let Some(zone) = self.zones.get(&key.zone).cloned() else { return };
+        let limits = ttl_limits(&zone);
+        let apex = zone.apex.to_name();
+        let lesson = Lesson { id: key.zone, zone, response, limits, ticket };
+        if key.qtype == Rtype::DNSKEY && key.qname == apex {
+            return self.learner.take_keys(lesson);
+        }
+        let now = self.now();
+        if self.learner.study(lesson, &self.parts.cache, now) == Want::Keys {
+            let key = Key { zone: key.zone, qname: apex, qtype: Rtype::DNSKEY };
+            let ask = Ask { key, purpose: Purpose::Early, waiter: None, stale: None };
+            self.with(|questions, context| questions.ask(ask, context));
+        }
+    }
+
+    fn learnt(&mut self, learnt: Learnt) {
+        let now = self.now();
+        if let Some(zone) = self.learner.ended(learnt, now) {
+            *self.lessons.entry(zone).or_default() += 1;
+            self.mark_changed(zone);
+        }
     }
 
     /// Logs when an upstream goes down, comes back, or is lame.
@@ -362,6 +408,7 @@ impl Task {
             stale_total: counts.stale,
             failed_total: counts.failed,
             prefetched_total: counts.prefetched,
+            denials_learnt_total: self.lessons.get(&id).copied().unwrap_or(0),
             in_flight: zone.in_flight,
             clients_waiting: zone.waiting,
             ..OnDemandStatus::default()

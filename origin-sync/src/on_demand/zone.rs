@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     pub(crate) misses_per_s_max: u32,
     pub(crate) misses_in_flight_max: u32,
     pub(crate) clients_waiting_max: u32,
-    /// How long a client waits before it is given a stale answer (RFC 8767 §5).
+    /// How long a client waits before it is given a stale answer (RFC 8767 §5), or none.
     pub(crate) client_wait: Duration,
     /// How long an answer to one question is waited for.
     pub(crate) try_wait: Duration,
