@@ -18,6 +18,8 @@ Examples:
   A machine of a network that one file describes:
     parapet check network.toml
     parapet run --config network.toml --node ams-1
+  Throw out what all machines have cached of a name:
+    parapet purge www.example.com --subtree --all --config network.toml
 
 Exit codes: 0 done, 1 could not be done, 2 wrong configuration or usage.";
 
@@ -30,6 +32,11 @@ Examples:
     parapet run --origin 192.0.2.53 --origin '[2001:db8::53]:5353' \\
         --tsig-key transfer.key --zone example.com --zone example.net \\
         --listen 0.0.0.0:53 --listen '[::]:53' --state /var/lib/parapet
+
+  Without a file: a cache before an origin that allows no transfers, every zone of a catalog
+    parapet run --origin 192.0.2.53 --zone example.com --mode on-demand \\
+        --listen 127.0.0.1:5300 --state ./state
+    parapet run --origin 192.0.2.53 --catalog catalog.example --listen 127.0.0.1:5300 --state ./state
 
 At the origin (BIND), let the edge transfer the zone and notify it of changes:
     include \"transfer.key\";

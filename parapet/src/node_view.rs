@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use config::Config;
+use tokio::time::timeout;
 
 use crate::control::protocol::{Answer, ConfigStatus, Request, Role, Status};
 use crate::control::server::{Answering, Answers};
@@ -111,12 +112,20 @@ impl NodeView {
 impl Answers for NodeView {
     fn answer(&self, request: Request) -> Answering<'_> {
         Box::pin(async move {
-            match request {
-                Request::Status => Answer::Status(Box::new(self.status())),
-                Request::Zones => Answer::Zones(self.services.zones()),
-                Request::Purge(purge) => self.services.purge(&purge).await.map_or_else(Answer::Error, Answer::Purged),
-                Request::Fill(fill) => self.services.fill(&fill).await.map_or_else(Answer::Error, Answer::Filled),
-            }
+            let work_max = request.work_max();
+            let late = |_| Answer::Error(format!("no answer within {} s: ask again", work_max.as_secs()));
+            timeout(work_max, self.work_for(request)).await.unwrap_or_else(late)
         })
+    }
+}
+
+impl NodeView {
+    async fn work_for(&self, request: Request) -> Answer {
+        match request {
+            Request::Status => Answer::Status(Box::new(self.status())),
+            Request::Zones => Answer::Zones(self.services.zones()),
+            Request::Purge(purge) => self.services.purge(&purge).await.map_or_else(Answer::Error, Answer::Purged),
+            Request::Fill(fill) => self.services.fill(&fill).await.map_or_else(Answer::Error, Answer::Filled),
+        }
     }
 }

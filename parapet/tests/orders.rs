@@ -13,7 +13,7 @@ use support::{Daemon, address_of, failure, parapet, wait_for};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-fn text(output: &std::process::Output) -> String {
+fn text_of(output: &std::process::Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
@@ -28,11 +28,11 @@ fn fill_fetches_a_full_copy_whole_and_says_what_came() {
     wait_for("the first copy", || (serial(&daemon) == 7).then_some(()));
     let control = daemon.control();
     let fill = || parapet(["fill", "Example.COM", "--control", control.to_str().unwrap()]);
-    assert_eq!(text(&fill()), "example.com.: fetched whole, serial 7, 2 records\n");
+    assert_eq!(text_of(&fill()), "example.com.: fetched whole, serial 7, 2 records\n");
     // Even backwards: an operator has the last word.
     origin.serial.store(5, Ordering::SeqCst);
-    assert_eq!(text(&fill()), "example.com.: fetched whole, serial 5, 2 records\n");
-    assert_eq!(text(&fill()), "example.com.: fetched whole, serial 5, 2 records\n");
+    assert_eq!(text_of(&fill()), "example.com.: fetched whole, serial 5, 2 records\n");
+    assert_eq!(text_of(&fill()), "example.com.: fetched whole, serial 5, 2 records\n");
     assert_eq!(serial(&daemon), 5);
     let output = parapet(["fill", "example.com", "--json", "--control", control.to_str().unwrap()]);
     let filled: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -59,7 +59,7 @@ fn a_full_copy_has_nothing_to_purge() {
     let control = daemon.control();
     let purge = |name: &str| parapet(["purge", name, "--subtree", "--control", control.to_str().unwrap()]);
     assert_eq!(
-        text(&purge("www.Example.com")),
+        text_of(&purge("www.Example.com")),
         "example.com.: a full copy, nothing to purge; `parapet fill example.com.` fetches it anew\n"
     );
     let (code, text) = failure(&purge("www\\.example.com"));
@@ -74,7 +74,7 @@ fn what_was_cached_is_forgotten_or_fetched_anew() {
     let origin = Origin::start(1);
     let daemon = Daemon::short_before(origin.address, &["--mode", "on-demand"]);
     let (control, server) = (daemon.control(), daemon.address());
-    let order = |arguments: &[&str]| text(&parapet([arguments, &["--control", control.to_str().unwrap()]].concat()));
+    let order = |arguments: &[&str]| text_of(&parapet([arguments, &["--control", control.to_str().unwrap()]].concat()));
     let last = |name: &str| address_of(server, name).map(|address| address[3]);
     for name in ["www.example.com", "a.www.example.com", "ftp.example.com"] {
         assert_eq!(last(name), Some(1));
@@ -157,7 +157,7 @@ fn all_nodes_acknowledge_or_are_named() {
     }
     origin.serial.store(9, Ordering::SeqCst);
     let output = parapet(["fill", "example.com", "--all", "--config", &fleet.file]);
-    let shown = text(&output);
+    let shown = text_of(&output);
     let lines: Vec<_> = shown.lines().collect();
     assert_eq!(lines[0], "node   acknowledged  result");
     assert_eq!(lines[1], "one    yes           example.com.: fetched whole, serial 9, 2 records");
@@ -181,11 +181,26 @@ fn all_nodes_acknowledge_or_are_named() {
     assert!(answers[1]["error"].as_str().unwrap().starts_with("no answer from "), "{answers:#}");
 }
 
+/// A node whose process hangs takes connections, for the system does that, and says nothing.
+#[test]
+fn a_node_that_hangs_is_named_after_a_while() {
+    let fleet = Fleet::start(&Origin::start(7));
+    let text = fs::read_to_string(&fleet.file).unwrap();
+    let (_, three) = text.split_once("[node.three]").unwrap();
+    let (_, port) = three.trim_end().trim_end_matches('"').rsplit_once(':').unwrap();
+    let _silent = TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap();
+    let output = parapet(["purge", "example.com", "--all", "--config", &fleet.file]);
+    let shown = text_of(&output);
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines[2], format!("three  no            no answer from http://127.0.0.1:{port}: nothing came in time"));
+    assert!(lines[1].starts_with("one    yes ") && lines[3].starts_with("two    yes "), "{shown}");
+}
+
 #[test]
 fn what_a_node_refuses_and_a_wrong_token_are_told() {
     let fleet = Fleet::start(&Origin::start(7));
     let output = parapet(["fill", "example.net", "--all", "--config", &fleet.file]);
-    let shown = text(&output);
+    let shown = text_of(&output);
     assert!(
         shown.lines().nth(1).unwrap()
             == "one    no            this node has no zone example.net.: `parapet zones` lists its zones",
@@ -194,13 +209,13 @@ fn what_a_node_refuses_and_a_wrong_token_are_told() {
     let token = fleet._folder.path().join("token");
     fs::write(&token, "another token, as long as it has to be".replace(' ', "-")).unwrap();
     let output = parapet(["purge", "example.com", "--all", "--config", &fleet.file]);
-    let shown = text(&output);
+    let shown = text_of(&output);
     assert!(
         shown.lines().nth(1).unwrap()
             == format!("one    no            it does not take the token in {}", token.display()),
         "{shown}"
     );
     fs::remove_file(&token).unwrap();
-    let shown = text(&parapet(["purge", "example.com", "--all", "--config", &fleet.file]));
+    let shown = text_of(&parapet(["purge", "example.com", "--all", "--config", &fleet.file]));
     assert!(shown.lines().nth(1).unwrap().contains("No such file"), "{shown}");
 }

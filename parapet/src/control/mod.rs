@@ -24,15 +24,25 @@ const CLIENTS_MAX: usize = 16;
 /// How long a client may take for its request, or to take its answer; and a daemon for its answer, unless it has to work
 /// for it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a daemon may work for an answer: a zone is fetched meanwhile.
+/// How long a daemon may work for any answer: a zone is fetched meanwhile.
 pub(crate) const WORK_MAX: Duration = Duration::from_secs(60);
+/// How long it may work for an answer that needs no origin.
+const WORK_HERE_MAX: Duration = Duration::from_secs(5);
 
 impl Request {
+    /// How long the daemon may work for the answer.
+    pub(crate) fn work_max(&self) -> Duration {
+        match self {
+            Self::Status | Self::Zones | Self::Purge(_) => WORK_HERE_MAX,
+            Self::Fill(_) => WORK_MAX,
+        }
+    }
+
     /// How long a client waits for the answer.
     pub(crate) fn patience(&self) -> Duration {
         match self {
-            Self::Status | Self::Zones => PATIENCE,
-            Self::Purge(_) | Self::Fill(_) => PATIENCE + WORK_MAX,
+            Self::Status | Self::Zones | Self::Purge(_) => PATIENCE,
+            Self::Fill(_) => PATIENCE + WORK_MAX,
         }
     }
 }
