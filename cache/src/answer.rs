@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use wire::{NameRef, Rcode, Rtype};
 
-use crate::rrset::Rrsets;
+use crate::rrset::{RrsetWriter, Rrsets};
 use crate::{TtlLimits, Unfit, classify};
 
 /// How long an origin's failure is remembered (RFC 9520 §3.2: between 1 s and 5 min).
@@ -37,8 +37,10 @@ pub enum Kind {
 /// A complete answer to one question, with all its DNSSEC records.
 #[derive(Debug)]
 pub struct CachedAnswer {
-    pub(crate) qname: Box<[u8]>,
-    pub(crate) rrsets: Box<[u8]>,
+    /// The name asked for in lower case, and behind it the RRsets: one allocation, and for most answers one cache line to
+    /// compare the name and read the data.
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) qname_bytes: u8,
     pub(crate) stored: Instant,
     pub(crate) lifetime_s: u32,
     pub(crate) stale_s: u32,
@@ -88,8 +90,8 @@ impl CachedAnswer {
             _ => Rcode::SERVFAIL,
         };
         CachedAnswer {
-            qname: lower_case(qname),
-            rrsets: Box::default(),
+            qname_bytes: qname.as_bytes().len() as u8,
+            bytes: RrsetWriter::new(qname).finish(),
             stored: now,
             lifetime_s: ERROR_TTL_S,
             stale_s: 0,
@@ -107,7 +109,12 @@ impl CachedAnswer {
     /// The name it answers for, in lower case.
     #[must_use]
     pub fn qname(&self) -> NameRef<'_> {
-        NameRef::parse(&self.qname).unwrap_or(NameRef::ROOT)
+        NameRef::parse(&self.bytes).unwrap_or(NameRef::ROOT)
+    }
+
+    /// The same as octets.
+    pub(crate) fn qname_octets(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.qname_bytes)).unwrap_or_default()
     }
 
     /// The type it answers for.
@@ -143,7 +150,7 @@ impl CachedAnswer {
     /// Its RRsets in the order in which they are sent: answer, authority, additional.
     #[must_use]
     pub fn rrsets(&self) -> Rrsets<'_> {
-        Rrsets(&self.rrsets)
+        Rrsets(self.bytes.get(usize::from(self.qname_bytes)..).unwrap_or_default())
     }
 
     /// How long it is fresh, from when it arrived.
@@ -208,14 +215,10 @@ impl CachedAnswer {
         /// Reference counts of an `Arc`.
         const ARC: usize = 16;
         const ALLOCATOR: usize = 16;
-        size_of::<CachedAnswer>() + ARC + self.qname.len() + self.rrsets.len() + 3 * ALLOCATOR
+        size_of::<CachedAnswer>() + ARC + self.bytes.len() + 2 * ALLOCATOR
     }
 
     fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.stored)
     }
-}
-
-pub(crate) fn lower_case(name: NameRef<'_>) -> Box<[u8]> {
-    name.as_bytes().to_ascii_lowercase().into()
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use wire::{Message, Name, NameRef, Opcode, Rcode, Rtype, Section, rdata};
 
-use crate::answer::lower_case;
 use crate::records::{self, InZone};
 use crate::rrset::{RrsetHead, RrsetWriter};
 use crate::{CachedAnswer, Kind, TtlLimits, Unfit};
@@ -55,8 +54,8 @@ pub(crate) fn judge(
     };
     let lifetime_s = judge.lifetime_s;
     Ok(CachedAnswer {
-        qname: lower_case(qname),
-        rrsets: judge.writer.finish(),
+        qname_bytes: qname.as_bytes().len() as u8,
+        bytes: judge.writer.finish(),
         stored: now,
         lifetime_s,
         stale_s: limits.stale_s_max,

@@ -117,7 +117,7 @@ impl<'a> Iterator for Rrsets<'a> {
     }
 }
 
-/// Writes RRsets for one question.
+/// Writes the bytes of an answer: the name in its question in lower case, and RRsets behind it.
 #[derive(Debug)]
 pub(crate) struct RrsetWriter<'q> {
     qname: NameRef<'q>,
@@ -136,7 +136,7 @@ pub(crate) struct RrsetHead<'a> {
 
 impl<'q> RrsetWriter<'q> {
     pub(crate) fn new(qname: NameRef<'q>) -> RrsetWriter<'q> {
-        RrsetWriter { qname, bytes: Vec::new() }
+        RrsetWriter { qname, bytes: qname.as_bytes().to_ascii_lowercase() }
     }
 
     /// Appends an RRset; `rdatas` writes each record's RDATA to the buffer it is given.

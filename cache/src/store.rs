@@ -284,7 +284,7 @@ struct Question<'a> {
 
 impl Key {
     fn question(&self) -> Question<'_> {
-        Question { zone: self.zone.id, qtype: self.answer.qtype, name: &self.answer.qname }
+        Question { zone: self.zone.id, qtype: self.answer.qtype, name: self.answer.qname_octets() }
     }
 }
 

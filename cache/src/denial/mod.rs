@@ -26,7 +26,7 @@ use learn::Learned;
 /// NSEC records of one zone at a time.
 const RECORDS_MAX: usize = 65_536;
 /// The part of the bytes for denials that one zone may take.
-const ZONE_PART: u64 = 4;
+const ZONE_PART: u64 = 2;
 /// Chunks that are looked through to make room for what one response teaches.
 const EVICTIONS_MAX: usize = 8;
 

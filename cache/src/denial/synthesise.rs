@@ -8,7 +8,6 @@ use wire::{NameRef, Rcode, Rtype, Section};
 use super::Version;
 use super::chain::{Nsec, Signed};
 use super::key::{NameKey, common_ancestor};
-use crate::answer::lower_case;
 use crate::rrset::{RrsetHead, RrsetWriter};
 use crate::{CachedAnswer, Kind};
 
@@ -50,8 +49,8 @@ pub(super) fn synthesise(
         push(&mut writer, signed, Rtype::NSEC, ttl_s)?;
     }
     Some(CachedAnswer {
-        qname: lower_case(qname),
-        rrsets: writer.finish(),
+        qname_bytes: qname.as_bytes().len() as u8,
+        bytes: writer.finish(),
         stored: now,
         lifetime_s: ttl_s,
         stale_s: 0,

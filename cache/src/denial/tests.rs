@@ -301,7 +301,7 @@ fn records_of_a_zone_take_bounded_memory() {
     }
     let (stats, usage) = (cache.stats(), cache.usage(ZONE));
     assert_eq!(stats.denials, usage.denials);
-    assert!(stats.bytes <= (4 << 20) / 8 / 4 && stats.denials > 50, "{stats:?}");
+    assert!(stats.bytes <= (4 << 20) / 8 / 2 && stats.denials > 50, "{stats:?}");
     assert!(says(&cache, "h0004999.example.com", Rtype::TXT, now).is_some(), "the last one is there");
 }
 
