@@ -2,7 +2,7 @@
 
 mod support;
 
-use config::{Changes, Config, Mode, Network, UPSTREAM_PREFIX, Zonemd};
+use config::{Changes, Config, Mode, Network, ShortForm, UPSTREAM_PREFIX, Zonemd};
 use support::{Files, KEY_FILE};
 
 const NETWORK: &str = r#"
@@ -154,6 +154,31 @@ fn every_node_knows_how_the_others_apis_are_reached() {
     assert_eq!(shown, [("hub", "https://192.0.2.1:8053"), ("leaf", "http://leaf.example:80")]);
     assert!(peers.iter().all(|peer| peer.token_file == std::path::Path::new("/etc/api.token")));
     assert_eq!(peers[0].ca_file.as_deref(), Some(std::path::Path::new("/etc/api.crt")));
+}
+
+#[test]
+fn the_short_form_has_modes_and_catalogs() {
+    let form = ShortForm {
+        node: "edge".to_owned(),
+        origins: vec!["192.0.2.53:53".parse().unwrap()],
+        zones: vec!["example.com".to_owned()],
+        catalogs: vec!["Catalog.example".to_owned()],
+        mode: Mode::Pull,
+        pull_interval_s: Some(7),
+        listen: vec!["127.0.0.1:5300".parse().unwrap()],
+        state_dir: "state".into(),
+        ..ShortForm::default()
+    };
+    let parsed = form.to_config(&Files::default()).unwrap_or_else(|all| panic!("{all}\n{}", form.to_toml()));
+    assert_eq!(parsed.warnings, []);
+    let (zone, catalog) = (&parsed.value.zones[0], &parsed.value.catalogs[0]);
+    assert_eq!((zone.mode, zone.pull_interval_s), (Mode::Pull, 7));
+    assert_eq!((catalog.name.as_str(), catalog.template.mode), ("catalog.example.", Mode::Pull));
+    assert_eq!(catalog.template.origins, ["origin-1"]);
+    let Err(all) = ShortForm { pull_interval_s: Some(0), ..form }.to_config(&Files::default()) else {
+        panic!("took an interval of 0")
+    };
+    assert_eq!(all.0[0].item, "--pull-interval-s");
 }
 
 #[test]

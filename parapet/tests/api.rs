@@ -148,24 +148,33 @@ fn a_token_that_everybody_can_read_is_warned_of() {
     assert!(daemon.log().contains("everybody can read the token"), "{}", daemon.log());
 }
 
-/// A certificate for 127.0.0.1 and its key, as `api.crt` and `api.pem`.
+/// A certificate for loopback addresses and its key, as `api.crt` and `api.pem`.
 fn certificate(folder: &Path) {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "::1".to_owned()]).unwrap();
     fs::write(folder.join("api.crt"), made.cert.pem()).unwrap();
     write_secret(&folder.join("api.pem"), &made.signing_key.serialize_pem());
 }
 
 #[test]
 fn over_tls_nodes_are_known_by_their_certificate() {
+    check_tls("127.0.0.1");
+}
+
+#[test]
+fn over_tls_and_ipv6_too() {
+    check_tls("[::1]");
+}
+
+fn check_tls(host: &str) {
     let folder = tempfile::tempdir().unwrap();
     write_secret(&folder.path().join("token"), TOKEN);
     certificate(folder.path());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind(format!("{host}:0")).unwrap().local_addr().unwrap().port();
     let text = with_api(", certificate = \"api.crt\", key_file = \"api.pem\"")
-        .replace("api = { listen = \"127.0.0.1:0\"", &format!("api = {{ listen = \"127.0.0.1:{port}\""));
+        .replace("api = { listen = \"127.0.0.1:0\"", &format!("api = {{ listen = \"{host}:{port}\""));
     let daemon = Daemon::with_file_in(folder, &text, &[]);
     // A client that never shakes hands holds up nobody.
-    let _idle = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let _idle = TcpStream::connect(format!("{host}:{port}")).unwrap();
     let file = daemon.path("network.toml");
     let purge = || parapet(["purge", "example.com", "--all", "--config", file.to_str().unwrap()]);
     let output = purge();
@@ -175,5 +184,5 @@ fn over_tls_nodes_are_known_by_their_certificate() {
     let output = purge();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("no answer from https://127.0.0.1:"), "{text}");
+    assert!(text.contains(&format!("no answer from https://{host}:{port}: ")), "{text}");
 }

@@ -64,8 +64,8 @@ pub static NODE_TABLE: Table = Table {
             "transfer_addresses",
             Kind::List { of: &Kind::Address, min: 1, max: ORIGINS_PER_ZONE_MAX },
             "[\"192.0.2.1\"]",
-            "Where other nodes reach this one for transfers and NOTIFY. Without it: the addresses of `listen` that are \
-             no wildcards.",
+            "Where other nodes reach this one for transfers and NOTIFY, at addresses of its own: nothing that it shares \
+             with other nodes by anycast. Without it: the addresses of `listen` that are no wildcards.",
         ),
         item("log", Kind::Choice(&["text", "json"]), "\"text\"", "The form of the log on standard error."),
     ],
