@@ -2,12 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use wire::{Name, Rtype};
+use wire::{Name, NameRef, Rtype};
 use zones::{Limits as ZoneLimits, Zone, ZoneBuilder, ZoneSlot};
 
 use crate::copy::Copy;
 use crate::journal;
 use crate::notify::{Mailbox, Notifier, Outcome, Target};
+use crate::on_demand::denial;
+use crate::on_demand::message::{Cookies, Heard, Question, judge};
 use crate::peers::Offer;
 use crate::settings::resolve;
 use crate::store::decode_differences;
@@ -107,6 +109,29 @@ pub fn notify(data: &[u8]) {
     }
 }
 
+/// Compares a message with a question to an origin, with and without cookies, and reads keys and proofs from it as if it
+/// had been taken.
+pub fn on_demand(data: &[u8]) {
+    const APEX: NameRef<'static> = NameRef::ROOT;
+    let cookies = Cookies { client: *b"client!!", server: Some(b"server-cookie".to_vec()) };
+    for cookies in [None, Some(cookies)] {
+        let (id, qname) = (data.first_chunk().map_or(0, |id| u16::from_be_bytes(*id)), Name::root());
+        let question = Question { id, qname, qtype: Rtype::DNSKEY, cookies };
+        for forgeable in [false, true] {
+            if let Heard::Response { server_cookie: Some(cookie), .. } = judge(data, &question, forgeable) {
+                assert!((8..=32).contains(&cookie.len()), "the cookie of a server");
+            }
+        }
+    }
+    let has_proofs = denial::has_proofs(data);
+    let keys = denial::read_keys(data, APEX, &[], 1_700_000_000);
+    let keys = keys.unwrap_or_else(|_| {
+        denial::ZoneKeys::new([&b"\x01\x01\x03\x0f................................"[..]], u64::MAX)
+    });
+    let proven = denial::verify_proofs(data, APEX, &keys, 1_700_000_000);
+    assert!(has_proofs || proven.is_err(), "what proves something has proofs");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +143,7 @@ mod tests {
         let good = b"\0\0\x37\0\x01\0\0\0\x01\0\x02\0\0\0\0\x01a\0\0\xfc\0\x01";
         transfer(good);
         journal(&journal::header(3));
+        on_demand(b"\0\x01\x84\0\0\x01\0\0\0\0\0\0\0\0\x30\0\x01");
         notify(b"\0\x01\x20\0\0\x01\0\0\0\0\0\0\x01a\0\0\x06\0\x01");
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use cache::{CachedAnswer, Failure, Filled, Kind};
 use origin_sync::{Health, OnDemandStatus, Refilled};
-use support::primary::{Asked, Primary, Reply, Rr, a, soa};
+use support::primary::{Asked, Primary, Reply, Rr, a, ns, soa, soa_with};
 use support::{Edge, config, free_address, wait_for};
 use wire::{Class, Flags, Message, Name, Query, Rcode, Rtype, Section, Writer, edns};
 use zones::ZoneState;
@@ -466,5 +466,31 @@ fn zones_come_change_and_go() {
     assert_eq!(apply(&parts(&[origin.address], "")), applied(1, 0, 0));
     assert_ne!(id(&edge), before);
     answer(fill(&edge, "a.zone.test"));
+    edge.stop();
+}
+
+#[test]
+fn a_whole_copy_that_expires_is_a_cache_again() {
+    let state = tempfile::tempdir().unwrap();
+    let origin = Primary::start(|asked| match asked.question {
+        Rtype::AXFR => {
+            let soa = soa_with(3, [1, 1, 2]);
+            reply(asked.answer(&[soa.clone(), ns(), a("www.zone.test", 1), soa]))
+        }
+        _ => reply(good(asked)),
+    });
+    let timers = "[zone.\"zone.test\".timers]\nretry_s_min = 1\nretry_s_max = 1\nrefresh_s_min = 1\nexpire_s_min = 1\n";
+    let edge = edge(state.path(), &[origin.address], &format!("whole_records_max = 10\n{timers}"));
+    let before = id(&edge);
+    answer(fill(&edge, "www.zone.test"));
+    edge.wait_for_serial(ZONE, 3);
+    // Transfers and SOA queries fail from now on, questions do not.
+    origin.follow(|asked| match asked.question {
+        Rtype::A => reply(good(asked)),
+        _ => reply(asked.error(Rcode::REFUSED)),
+    });
+    wait_for("the copy has expired", || edge.serial(ZONE).is_none().then_some(()));
+    assert_eq!(id(&edge), before);
+    assert_eq!(answer(fill(&edge, "other.zone.test")).kind(), Kind::Found);
     edge.stop();
 }

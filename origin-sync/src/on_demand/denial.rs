@@ -22,6 +22,13 @@ pub(crate) struct ZoneKeys {
     pub(crate) until_unix_s: u64,
 }
 
+impl ZoneKeys {
+    /// Keys that are trusted already.
+    pub(crate) fn new<'a>(dnskeys: impl IntoIterator<Item = &'a [u8]>, until_unix_s: u64) -> ZoneKeys {
+        ZoneKeys { keys: Keys::new(dnskeys), until_unix_s }
+    }
+}
+
 /// Why an answer teaches nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Untaught {

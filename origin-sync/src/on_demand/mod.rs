@@ -21,7 +21,7 @@ mod failures;
 mod fill;
 mod flight;
 mod learner;
-mod message;
+pub(crate) mod message;
 mod questions;
 mod reach;
 mod status;

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::on_demand::{Health, OnDemandUpstream};
+
 use super::{AttemptResult, ZoneCondition, ZoneMode, ZoneStatus, duration_words};
 
 /// How bad a problem is.
@@ -175,6 +177,26 @@ const REFRESHES_IN_TIME: f64 = 1.25;
 /// A copy whose time to expire is less than this part of what its age would leave was cut short by its origin.
 const EXPIRY_PART_OWN: f64 = 0.95;
 
+/// What is wrong with the origins of a zone that is filled on demand, by the questions that they were asked.
+fn unanswered(zone: &ZoneStatus) -> Vec<(ProblemKind, Severity, String)> {
+    let on_demand = zone.on_demand.as_ref().filter(|_| zone.state == ZoneCondition::OnDemand);
+    let upstreams = on_demand.map_or(&[][..], |on_demand| &on_demand.upstreams);
+    let out = upstreams.iter().filter(|upstream| matches!(upstream.health, Health::Down | Health::Lame));
+    let in_words = |upstream: &OnDemandUpstream| {
+        let what = if upstream.health == Health::Lame { "does not answer for the zone" } else { "does not answer" };
+        let error = upstream.last_error.as_deref().unwrap_or("no reason was given");
+        format!("{} {} {what}, last: {error}", upstream.origin, upstream.address)
+    };
+    let out: Vec<String> = out.map(in_words).collect();
+    match out.first() {
+        Some(first) if out.len() == upstreams.len() => {
+            let why = format!("no origin answers questions, clients get old answers or SERVFAIL: {first}");
+            vec![(ProblemKind::Failing, Severity::Critical, why)]
+        }
+        _ => out.into_iter().map(|why| (ProblemKind::OriginFailing, Severity::Warning, why)).collect(),
+    }
+}
+
 /// What is wrong with a zone, worst first.
 pub fn problems(zone: &ZoneStatus, limits: &ProblemLimits) -> Vec<Problem> {
     let mut found = Vec::new();
@@ -223,6 +245,9 @@ pub fn problems(zone: &ZoneStatus, limits: &ProblemLimits) -> Vec<Problem> {
             let error = origin.last_error.as_deref().unwrap_or("no reason was given");
             format!("{} attempts at {} {} failed, last: {error}", origin.failures, origin.origin, origin.address)
         });
+    }
+    for (kind, severity, why) in unanswered(zone) {
+        add(kind, Some(severity), &|| why.clone());
     }
     if let Some(left) = zone.first_signature_expires_in_s {
         let left_words = duration_words(left.abs());

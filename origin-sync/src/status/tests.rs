@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalog::CatalogStatus;
+use crate::on_demand::{Health, OnDemandStatus, OnDemandUpstream};
 
 /// A zone that is well: refreshed every hour, good for a week.
 fn good() -> ZoneStatus {
@@ -40,6 +41,26 @@ fn a_zone_without_a_copy() {
     check(&pending(61.0), &[(ProblemKind::Pending, WARNING)]);
     check(&pending(301.0), &[(ProblemKind::Pending, CRITICAL)]);
     check(&ZoneStatus { mode: ZoneMode::OnDemand, ..pending(301.0) }, &[]);
+}
+
+#[test]
+fn origins_that_do_not_answer_questions() {
+    let upstream = |health| OnDemandUpstream { health, ..OnDemandUpstream::default() };
+    let zone = |health: &[Health]| ZoneStatus {
+        mode: ZoneMode::OnDemand,
+        state: ZoneCondition::OnDemand,
+        on_demand: Some(OnDemandStatus {
+            upstreams: health.iter().map(|&health| upstream(health)).collect(),
+            ..OnDemandStatus::default()
+        }),
+        ..ZoneStatus::default()
+    };
+    check(&zone(&[Health::Untried, Health::Up, Health::Suspect]), &[]);
+    check(&zone(&[Health::Up, Health::Down, Health::Lame]), &[(ProblemKind::OriginFailing, WARNING); 2]);
+    check(&zone(&[Health::Down, Health::Lame]), &[(ProblemKind::Failing, CRITICAL)]);
+    check(&zone(&[]), &[]);
+    // A whole copy has come: questions are no more asked.
+    check(&ZoneStatus { on_demand: zone(&[Health::Down]).on_demand, ..good() }, &[]);
 }
 
 #[test]
