@@ -87,6 +87,8 @@ impl PeerBuilder<Knot> {
         if let Some(origin) = self.origin {
             let key = self.key.as_ref().map(|key| format!("    key: {}\n", key.name)).unwrap_or_default();
             let _ = write!(text, "acl:\n  - id: notify\n    address: {origin}\n    action: notify\n");
+            // Signed or not, as it comes; without a key it means unsigned alone.
+            let _ = write!(text, "  - id: notify-signed\n    address: {origin}\n    action: notify\n{key}");
             let _ = write!(text, "remote:\n  - id: origin\n    address: {origin}@53\n{key}");
         }
         self.as_origin(&mut text);
@@ -110,7 +112,7 @@ impl PeerBuilder<Knot> {
             let _ = write!(
                 text,
                 "  - domain: \"{zone}\"\n    file: \"{folder_name}/{}.zone\"\n    storage: \"{folder_name}\"\n    \
-                 master: origin\n    acl: notify\n    zonefile-sync: {sync}\n",
+                 master: origin\n    acl: [ notify, notify-signed ]\n    zonefile-sync: {sync}\n",
                 file_name(zone)
             );
         }

@@ -109,6 +109,9 @@ impl PeerBuilder<Nsd> {
                      request-xfr: {origin}@53 {key}\n",
                     file_name(zone)
                 );
+                if self.key.is_some() {
+                    let _ = writeln!(text, "  allow-notify: {origin} {key}");
+                }
             }
         }
         Ok(text)

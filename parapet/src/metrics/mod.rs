@@ -4,6 +4,7 @@ mod catalogs;
 mod classic;
 mod edge;
 mod node;
+mod peers;
 mod transfers;
 mod zones;
 
@@ -42,6 +43,7 @@ pub(crate) async fn serve(socket: BoundSocket, view: Arc<NodeView>) -> std::io::
     registry.register_collector(Box::new(node::NodeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(edge::EdgeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(transfers::TransferCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(peers::PeerCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(zones::ZonesCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(catalogs::CatalogCollector(Arc::clone(&view))));
     let sources = Sources { view, registry: Arc::new(registry) };

@@ -60,7 +60,7 @@ impl Collector for TransferCollector {
 }
 
 /// A counter for each value of a label.
-fn family<'l>(
+pub(super) fn family<'l>(
     encoder: &mut DescriptorEncoder,
     name: &str,
     about: &str,

@@ -89,6 +89,11 @@ impl ServicesView {
         self.sync.upgrade().map_or(Vec::new(), |sync| sync.catalogs())
     }
 
+    /// What other nodes get.
+    pub(crate) fn peers(&self) -> Option<Arc<origin_sync::Peers>> {
+        Some(self.sync.upgrade()?.peers())
+    }
+
     /// What origin-sync counts.
     pub(crate) fn transfers(&self) -> Option<Transfers> {
         let sync = self.sync.upgrade()?;

@@ -6,6 +6,7 @@ mod catalog;
 mod configuration;
 mod cookies;
 mod daemon;
+mod distribution_tree;
 mod equal;
 mod expiry;
 mod hidden_origin;
