@@ -388,8 +388,7 @@ impl Machine {
     fn compare(&mut self, context: &Context<'_>) -> Actions {
         let nothing_waits = self.pending.is_none() && self.forced == Forced::No;
         if let Activity::Busy { upstream, tried, cause: Cause::Timer | Cause::Compare } = self.activity
-            // The origin behind other nodes is to be left alone.
-            && self.settings.nodes == 0
+            && self.may_compare(context)
             && nothing_waits
         {
             let upstreams = self.settings.upstreams;

@@ -10,6 +10,9 @@ pub(super) const TREE_WAIT: Duration = Duration::from_secs(2);
 /// Rounds that a zone without data waits for nodes that are there, but have nothing yet themselves: all may have been
 /// started at the same time.
 const ROUNDS_FOR_NODES: u32 = 2;
+/// Refresh times without a word from the origin to any node above, after which it is asked itself: each level of a tree adds
+/// one at most.
+const REFRESHES_UNCONFIRMED_MAX: u32 = 4;
 
 impl Machine {
     /// The upstream to begin with, if none is out of reach. Nodes come first, whoever helped last.
@@ -40,6 +43,19 @@ impl Machine {
     /// Forgets a NOTIFY that was held back if what it told of has come.
     pub(super) fn drop_held(&mut self) {
         self.held = self.held.filter(|&(notice, _)| self.is_worth_a_look(notice));
+    }
+
+    /// Whether a round that has succeeded goes on to ask the other upstreams. The origins behind other nodes are left alone
+    /// while the nodes hear from them: how long their copy is good for (RFC 7314) tells when they last did.
+    pub(super) fn may_compare(&self, context: &Context<'_>) -> bool {
+        let Data::Serving { soa, expires } = self.data else { return true };
+        if self.settings.nodes == 0 {
+            return true;
+        }
+        let clamps = &self.settings.clamps;
+        let unconfirmed = clamps.expire(&soa).saturating_sub(expires.saturating_sub(context.now));
+        let refresh = self.settings.pull.unwrap_or_else(|| clamps.refresh(&soa, 0));
+        unconfirmed > refresh.saturating_mul(REFRESHES_UNCONFIRMED_MAX)
     }
 
     /// Whether the next upstream is an origin that is not to be asked yet: a node that can be reached has no copy, and
@@ -146,6 +162,27 @@ mod tests {
         assert_eq!((attempt.upstream, attempt.want), (2, Want::Differences));
         driver.step(Event::Ended(Ended::Updated(soa(3), None)));
         assert_eq!(driver.machine.due(), Some(TREE_WAIT + s(100)));
+    }
+
+    #[test]
+    fn nodes_that_hear_nothing_from_the_origin_are_not_enough() {
+        let mut driver = Driver::serving(1);
+        // Nobody confirms anything: what the node's copy is good for runs out.
+        let told = |driver: &Driver| Event::Ended(Ended::UpToDate(Some(s(1000).saturating_sub(driver.now))));
+        for refresh in 1..=4 {
+            assert_eq!((driver.wait(), driver.now), (0, s(refresh * 100)));
+            let event = told(&driver);
+            assert_eq!(driver.step(event).attempt, None);
+        }
+        assert_eq!(driver.wait(), 0);
+        let event = told(&driver);
+        let asked = driver.step(event).attempt.unwrap();
+        assert_eq!((asked.upstream, asked.want), (1, Want::Check));
+        let event = told(&driver);
+        assert_eq!(driver.step(event).attempt.unwrap().upstream, 2);
+        // The origin has something newer than all of them; then the nodes are asked again.
+        assert_eq!(driver.step(Event::Ended(Ended::Updated(soa(2), None))).attempt, None);
+        assert_eq!((driver.wait(), driver.now), (0, s(600)));
     }
 
     #[test]
