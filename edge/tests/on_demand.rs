@@ -414,7 +414,7 @@ fn a_connection_is_read_on_once_some_of_many_misses_are_answered() {
     while taken < QUERIES {
         wait_until(|| !running.script.misses.lock().unwrap().is_empty());
         let misses = std::mem::take(&mut *running.script.misses.lock().unwrap());
-        assert!(misses.len() <= 256, "{} wait", misses.len());
+        assert!(misses.len() <= 64, "{} wait", misses.len());
         for (miss, waiter) in misses {
             taken += 1;
             waiter.complete(Filled::Answer(fresh(&miss.qname.to_string(), 1)));

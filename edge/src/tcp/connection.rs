@@ -26,7 +26,7 @@ const QUERY_BYTES_MAX: usize = 8192;
 /// Answers are sent once they have this many bytes, or there is no further query at hand.
 const PENDING_BYTES: usize = 16 << 10;
 /// Queries of one connection that may wait for their origins at a time; until one of them is answered, no more are taken.
-const WAITING_MAX: usize = 256;
+const WAITING_MAX: usize = 64;
 /// What a connection keeps for its next answers.
 const PENDING_BYTES_KEPT: usize = 4 << 10;
 const LENGTH_BYTES: usize = 2;
