@@ -3,19 +3,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::task::{block_in_place, spawn_blocking};
 use wire::Rtype;
-use zones::{Zone, ZoneSlot, ZoneState};
+use zones::{Zone, ZoneSlot};
 
 use crate::client::{Fetched, Session, TimeLimits, Transport};
-use crate::copy::{Copy, Next};
+use crate::copy::Copy;
 use crate::error::{Advice, Error};
+use crate::keep::{Keep, SMALL_RECORDS_MAX};
 use crate::machine::{self, Want};
 use crate::peers::Path;
 use crate::serial::{self, Order};
 use crate::settings::{Upstream, ZoneSettings};
-use crate::store::{Appended, Compaction, ZoneStore};
+use crate::signatures::Checked;
+use crate::store::{Compaction, ZoneStore};
 use crate::transfer::Answer;
+use crate::validate::TimesChange;
 
 /// All that an attempt needs; it shares nothing else with the rest of the program.
 pub(crate) struct Job {
@@ -25,6 +29,10 @@ pub(crate) struct Job {
     /// Whether differences are asked for.
     pub(crate) differences: bool,
     pub(crate) base: Option<Arc<Zone>>,
+    /// Whether that is known to pass what the next copy has to pass.
+    pub(crate) base_checked: bool,
+    /// Taken while a large zone is hashed, or its signatures are verified.
+    pub(crate) checks: Arc<Semaphore>,
     pub(crate) slot: Arc<ZoneSlot>,
     pub(crate) store: Arc<ZoneStore>,
 }
@@ -75,7 +83,15 @@ pub(crate) enum Outcome {
     /// The origin has what we have.
     UpToDate,
     /// A new copy is on disk and published.
-    Updated { zone: Arc<Zone>, whole: bool, compaction: Option<Compaction> },
+    Updated {
+        zone: Arc<Zone>,
+        whole: bool,
+        compaction: Option<Compaction>,
+        /// What was verified of it.
+        checked: Checked,
+        /// The signatures that came and went with differences.
+        times: TimesChange,
+    },
 }
 
 /// What the origin said.
@@ -175,49 +191,17 @@ impl Job {
             slot: Arc::clone(&self.slot),
             store: Arc::clone(&self.store),
             settings: Arc::clone(&self.settings),
+            base_checked: self.base_checked,
             expire_s: report.expire_s,
         };
-        if fetched.answer == Answer::Differences {
+        let records = fetched.records.max(self.base.as_ref().map_or(0, |base| base.record_count()));
+        let heavy = records > SMALL_RECORDS_MAX && keep.checks_all(fetched.answer == Answer::Whole);
+        let _permit = if heavy { self.checks.acquire().await.ok() } else { None };
+        if fetched.answer == Answer::Differences && !heavy {
             // Here and now: another thread's waking up would be the greater part of the delay.
             return block_in_place(|| keep.keep_and_publish(copy)).map(Step::Next);
         }
         let work = spawn_blocking(move || keep.keep_and_publish(copy));
         work.await.map_err(|error| Error::Internal(error.to_string()))?.map(Step::Next)
-    }
-}
-
-/// What it takes to keep and to publish a copy.
-struct Keep {
-    base: Option<Arc<Zone>>,
-    slot: Arc<ZoneSlot>,
-    store: Arc<ZoneStore>,
-    settings: Arc<ZoneSettings>,
-    expire_s: Option<u32>,
-}
-
-impl Keep {
-    /// Makes the next copy, brings it to disk, and only then publishes it.
-    fn keep_and_publish(self, copy: Copy) -> Result<Outcome, Error> {
-        let Keep { base, slot, store, settings, expire_s } = self;
-        let (zone, whole, compaction) = match copy.finish(base.as_ref())? {
-            Next::Whole(zone) => {
-                store.save(&zone, settings.confirmed_unix_s(&zone, expire_s))?;
-                (Arc::new(zone), true, None)
-            }
-            Next::Differences(zone, differences) => {
-                let confirmed_unix_s = settings.confirmed_unix_s(&zone, expire_s);
-                let from = base.as_ref().map_or(0, |base| base.serial());
-                let compaction = match store.append(&differences, (from, zone.serial()), confirmed_unix_s)? {
-                    Appended::Done(compaction) => compaction,
-                    Appended::TooLarge => {
-                        store.save(&zone, confirmed_unix_s)?;
-                        None
-                    }
-                };
-                (Arc::new(zone), false, compaction)
-            }
-        };
-        slot.publish(ZoneState::Serving(Arc::clone(&zone)));
-        Ok(Outcome::Updated { zone, whole, compaction })
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use wire::Rtype;
 use zones::{Zone, ZoneSlot, ZoneState};
@@ -14,6 +15,7 @@ use crate::machine::{Attempt, Ended, Event, Machine, Notice, Publish};
 use crate::notify::{Target, unix_now_s};
 use crate::peers::Offer;
 use crate::settings::ZoneSettings;
+use crate::signatures::Signatures;
 use crate::status::{ZoneCondition, ZoneRecord};
 use crate::store::{Loaded, ZoneStore};
 use crate::timers::SoaTimers;
@@ -42,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) timer: Option<Duration>,
     /// What the board has, as soon as the service puts it there.
     pub(crate) record: Arc<ZoneRecord>,
+    /// What is known of the copy's signatures.
+    pub(crate) signatures: Signatures,
     noted: Option<Duration>,
     ixfr_failures: u32,
 }
@@ -59,7 +63,22 @@ impl Entry {
         let offer = Arc::new(Offer::new(Arc::clone(&slot), store.history()));
         let target = Arc::new(Target { zone: id, settings: Arc::clone(&settings), mailbox: Arc::default(), offer });
         let (zone, attempt, running, timer, noted) = (None, None, None, None, None);
-        Entry { settings, machine, slot, store, target, zone, attempt, running, timer, record, noted, ixfr_failures: 0 }
+        let (signatures, ixfr_failures) = (Signatures::default(), 0);
+        Entry {
+            settings,
+            machine,
+            slot,
+            store,
+            target,
+            zone,
+            attempt,
+            running,
+            timer,
+            record,
+            signatures,
+            noted,
+            ixfr_failures,
+        }
     }
 
     /// Takes what was found on disk: the event for the machine.
@@ -84,7 +103,7 @@ impl Entry {
     }
 
     /// The attempt that was queued, ready to run.
-    pub(crate) fn job(&self) -> Option<Job> {
+    pub(crate) fn job(&self, checks: &Arc<Semaphore>) -> Option<Job> {
         let (attempt, _) = self.attempt?;
         Some(Job {
             settings: Arc::clone(&self.settings),
@@ -92,6 +111,8 @@ impl Entry {
             attempt,
             differences: self.settings.config.ixfr && self.ixfr_failures < IXFR_FAILURES_MAX,
             base: self.zone.clone(),
+            base_checked: self.zone.as_ref().is_some_and(|zone| self.signatures.is_checked(zone)),
+            checks: Arc::clone(checks),
             slot: Arc::clone(&self.slot),
             store: Arc::clone(&self.store),
         })
@@ -104,8 +125,9 @@ impl Entry {
         let good_for = report.expire_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
         let ended = match &report.outcome {
             Ok(Outcome::UpToDate) => Ended::UpToDate(good_for),
-            Ok(Outcome::Updated { zone, .. }) => {
+            Ok(Outcome::Updated { zone, whole, checked, times, .. }) => {
                 self.zone = Some(Arc::clone(zone));
+                self.signatures.updated(zone, *checked, (!whole).then_some(times));
                 Ended::Updated(SoaTimers::of(zone), good_for)
             }
             Err(error) if matches!(error.side(), Side::Here) => Ended::FailedHere,
@@ -133,6 +155,9 @@ impl Entry {
         Arc::make_mut(&mut self.record).configure(&settings);
         let (mailbox, offer) = (Arc::clone(&self.target.mailbox), Arc::clone(&self.target.offer));
         self.target = Arc::new(Target { zone: self.target.zone, settings: Arc::clone(&settings), mailbox, offer });
+        if self.settings.config.dnssec != settings.config.dnssec {
+            self.signatures.forget_checks();
+        }
         self.settings = settings;
         if self.machine.is_expired() {
             self.publish(Publish::Expired);
@@ -176,5 +201,8 @@ impl Entry {
         // That an origin does not give a zone away whole that is filled on demand is no failure.
         record.fail(if record.sleeps { 0 } else { self.machine.failures() }, now);
         record.sizes = self.store.sizes().unwrap_or(record.sizes);
+        record.first_signature_expires_unix_s = self.signatures.first_expires_unix_s(unix_now_s());
+        record.checked = self.signatures.checked();
+        record.check_error = self.signatures.error();
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use wire::{Name, Rcode, Rtype, WireError};
 
 use crate::tls::TlsFault;
+use crate::validate::{DnssecFault, ZonemdFault};
 
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,6 +243,24 @@ pub enum Error {
         /// What is wrong.
         source: zones::ZoneError,
     },
+    /// An RRset of the new copy does not pass DNSSEC validation (`dnssec.validate`); the last good copy is kept.
+    #[error("DNSSEC: {owner} {rtype}: {fault}")]
+    Dnssec {
+        /// The RRset's owner.
+        owner: Box<Name>,
+        /// Its type.
+        rtype: Rtype,
+        /// What is wrong.
+        fault: DnssecFault,
+    },
+    /// The new copy does not pass as its ZONEMD record wants it; the last good copy is kept.
+    #[error("ZONEMD of {apex}: {fault}")]
+    Zonemd {
+        /// The zone.
+        apex: Box<Name>,
+        /// What is wrong.
+        fault: ZonemdFault,
+    },
     /// A file or folder of the state folder could not be used.
     #[error("cannot {action} {}: {source}", path.display())]
     Disk {
@@ -346,6 +365,8 @@ impl Error {
             | Error::TooManyBytes { .. }
             | Error::LowerSerial { .. }
             | Error::Loop { .. }
+            | Error::Dnssec { .. }
+            | Error::Zonemd { .. }
             | Error::Zone { .. } => Side::Origin,
         }
     }
@@ -371,6 +392,9 @@ impl Error {
             {
                 Advice::FetchWhole
             }
+            // Differences may have met another copy than the origin's; what time or the keys are to blame for, they did not.
+            Error::Zonemd { fault: ZonemdFault::Mismatch { .. }, .. } if question == Rtype::IXFR => Advice::FetchWhole,
+            Error::Dnssec { fault, .. } if question == Rtype::IXFR && fault.may_be_ours() => Advice::FetchWhole,
             // A single newer SOA, and then nothing: the origin has no differences (RFC 1995 §2 has it for UDP).
             Error::CutOff { records: 1, .. } | Error::Idle { records: 1, .. } if question == Rtype::IXFR => {
                 Advice::FetchWhole
@@ -408,6 +432,8 @@ impl Error {
             Error::LowerSerial { .. } => "lower-serial",
             Error::Loop { .. } => "loop",
             Error::Zone { .. } => "zone",
+            Error::Dnssec { .. } => "dnssec",
+            Error::Zonemd { .. } => "zonemd",
             Error::Disk { .. } => "disk",
             Error::Damaged { .. } => "damaged",
             Error::Removed => "removed",

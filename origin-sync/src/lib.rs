@@ -19,9 +19,11 @@ mod copy;
 mod disk;
 mod entry;
 mod error;
+mod examine;
 #[doc(hidden)]
 pub mod fuzzing;
 mod journal;
+mod keep;
 mod lanes;
 mod load;
 mod machine;
@@ -33,13 +35,13 @@ mod retransfer;
 mod serial;
 mod service;
 mod settings;
+mod signatures;
 mod status;
 mod store;
 mod timers;
 mod tls;
 mod transfer;
 mod tsig;
-#[allow(dead_code, unused_imports)] // its first users come next
 mod validate;
 
 use std::sync::Arc;
@@ -60,11 +62,11 @@ pub use retransfer::{Retransfer, Retransferred};
 pub use serial::ahead as serials_ahead;
 pub use service::Applied;
 pub use status::{
-    AttemptResult, Counts, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits, Severity, TransferStatus,
-    ZoneCondition, ZoneMode, ZoneStatus, ZoneTotals, duration_words, problems,
+    AttemptResult, CheckResult, Counts, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits, Severity,
+    TransferStatus, ZoneCondition, ZoneMode, ZoneStatus, ZoneTotals, duration_words, problems,
 };
 pub use tls::TlsFault;
-pub use validate::DnssecFault;
+pub use validate::{DnssecFault, ZonemdFault};
 
 use catalog::ledger::Ledger;
 use peers::Access;

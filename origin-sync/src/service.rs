@@ -28,6 +28,7 @@ use crate::catalog::ledger::Ledger;
 use crate::client::random_u64;
 use crate::entry::Entry;
 use crate::error::{Error, Side};
+use crate::examine::Examinations;
 use crate::lanes::{ATTEMPTS_MAX, Lanes};
 use crate::machine::{self, Actions, Context, Event, Publish};
 use crate::notify::Notifier;
@@ -46,6 +47,8 @@ const WAKES_AT_ONCE: usize = 256;
 const IDLE_MAX: Duration = Duration::from_secs(1);
 /// Timers that may be out of date beside two for each zone.
 const TIMERS_FREE: usize = 64;
+/// Large zones that are hashed or validated at one time, lest the lanes lack processors.
+const CHECKS_MAX: usize = 2;
 /// Compactions that run at one time.
 const COMPACTIONS_MAX: usize = 1;
 
@@ -84,6 +87,9 @@ pub(crate) struct Service {
     /// Operators that wait for a zone's full transfer, by the zone.
     pub(crate) waiters: HashMap<u64, Waiters>,
     compactions: Arc<Semaphore>,
+    /// Taken by attempts and by [`Examinations`] while a large zone is verified.
+    pub(crate) checks: Arc<Semaphore>,
+    pub(crate) examinations: Examinations,
 }
 
 /// The zone and the address of an attempt, and how it went.
@@ -124,6 +130,8 @@ impl Service {
             background: JoinSet::new(),
             waiters: HashMap::new(),
             compactions: Arc::new(Semaphore::new(COMPACTIONS_MAX)),
+            checks: Arc::new(Semaphore::new(CHECKS_MAX)),
+            examinations: Examinations::new(),
         };
         let own: Vec<_> =
             settings.into_iter().chain(catalogs.iter().map(|catalog| Arc::clone(&catalog.zone))).collect();
@@ -139,6 +147,7 @@ impl Service {
         let mut ended = Vec::with_capacity(ATTEMPTS_MAX);
         let stopped = loop {
             self.start_attempts();
+            self.start_examination();
             let due = Instant::now() + self.wait();
             tokio::select! {
                 biased;
@@ -158,6 +167,7 @@ impl Service {
                 }
                 _ = self.parts.woken.recv_many(&mut wakes, WAKES_AT_ONCE) => self.take_notices(&mut wakes),
                 Some(zone) = self.parts.demands.recv() => self.event(zone, Event::Demand),
+                Some((zone, examined)) = self.examinations.ended() => self.examined(zone, examined),
                 Some(done) = self.catalogs.done() => self.catalogs_done(done),
                 () = std::future::ready(()), if self.catalogs.has_batch() => {}
                 () = sleep_until(due.into()) => {}
@@ -197,6 +207,7 @@ impl Service {
             let mut all: Vec<u64> = self.entries.keys().copied().collect();
             self.take_notices(&mut all);
         }
+        self.look_at_signatures();
         let now = self.now();
         while let Some(&Reverse((due, zone))) = self.timers.peek()
             && due <= now
@@ -263,6 +274,7 @@ impl Service {
             self.timers.push(Reverse((due, zone)));
         }
         entry.timer = due;
+        self.examinations.want(zone, entry);
         entry.refresh_record(now);
         self.parts.board.put(&entry.settings.name, &entry.record);
         self.tidy_timers();
@@ -281,7 +293,7 @@ impl Service {
             let Some(entry) = self.entries.get_mut(&zone) else {
                 continue;
             };
-            let (Some(job), Some((attempt, address))) = (entry.job(), entry.attempt) else {
+            let (Some(job), Some((attempt, address))) = (entry.job(&self.checks), entry.attempt) else {
                 continue;
             };
             tracing::debug!(zone = %entry.settings.name, %address, want = ?attempt.want, "attempt");

@@ -125,7 +125,12 @@ fn bind_over_tls() {
         ZONE,
         &zone_text(1, ""),
         notify_at,
-        &support::bind::More { global: more.concat(), options: listen.concat(), transfer: "transport tls" },
+        &support::bind::More {
+            global: more.concat(),
+            options: listen.concat(),
+            transfer: "transport tls",
+            ..Default::default()
+        },
     );
 
     let name = "server_name = \"origin.test\"";

@@ -39,8 +39,15 @@ impl Nsec3Params {
         })
     }
 
+    /// Does the RDATA of an NSEC3 record belong to this chain?
+    #[must_use]
+    pub fn is_of_chain(&self, nsec3: &[u8]) -> bool {
+        self.matches(nsec3)
+    }
+
     /// The hash of a name.
-    pub(crate) fn hash(&self, name: NameRef<'_>) -> [u8; 20] {
+    #[must_use]
+    pub fn hash(&self, name: NameRef<'_>) -> [u8; 20] {
         let mut folded: ArrayVec<u8, { wire::NAME_BYTES_MAX }> = ArrayVec::new();
         // A name fits by its type.
         let _ = folded.try_extend_from_slice(name.as_bytes());

@@ -212,7 +212,7 @@ impl Zone {
 
     /// The NSEC3 record of a chain whose hash is the greatest below `hash`, or else the greatest of all: the chain is a
     /// ring.
-    fn nsec3_before<'a>(&'a self, params: &Nsec3Params, hash: &[u8]) -> Option<Entry<'a>> {
+    pub(crate) fn nsec3_before<'a>(&'a self, params: &Nsec3Params, hash: &[u8]) -> Option<Entry<'a>> {
         let mut entry = self.hashes.seek(hash).before().or_else(|| self.hashes.last())?;
         for _ in 0..NSEC3_STEPS_MAX {
             if is_in_chain(params, &entry) {

@@ -7,7 +7,7 @@
 use config::TrustAnchor;
 use wire::{Message, Name, NameRef, Rtype, Section};
 
-use crate::validate::{DnssecFault, Keys, Rrset, verify_rrset};
+use crate::validate::{DnssecFault, Keys, Rrset, trusted_keys, verify_rrset};
 
 /// RRsets of one answer that are verified; proofs need four at most.
 const RRSETS_MAX: usize = 8;
@@ -117,22 +117,6 @@ pub(crate) fn verify_proofs(
         until_unix_s = until_unix_s.min(verified.expires_unix_s);
     }
     Ok(until_unix_s)
-}
-
-/// The keys in the apex's DNSKEY RRset, if it is signed by one of them, or by one that a trust anchor names
-/// (RFC 4035 §5.2).
-fn trusted_keys(dnskeys: &Rrset<'_>, anchors: &[TrustAnchor], now_unix_s: u64) -> Result<Keys, DnssecFault> {
-    let apex = dnskeys.owner;
-    let keys = Keys::new(dnskeys.rdatas.iter().copied());
-    let named = keys.iter().filter(|key| {
-        let names = |anchor: &TrustAnchor| {
-            (anchor.key_tag, anchor.algorithm) == (key.tag, key.algorithm)
-                && key.ds_digest(apex, anchor.digest_type).is_some_and(|digest| digest.as_ref() == anchor.digest)
-        };
-        anchors.is_empty() || anchors.iter().any(names)
-    });
-    let named = Keys::new(named.map(|key| key.rdata()));
-    verify_rrset(apex, &named, dnskeys, now_unix_s).map(|_| keys)
 }
 
 fn unverified(owner: NameRef<'_>, rtype: Rtype, fault: DnssecFault) -> Untaught {

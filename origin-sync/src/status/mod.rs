@@ -88,6 +88,20 @@ impl ZoneMode {
     }
 }
 
+/// What came of verifying a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    /// There is nothing to verify, and nothing is required.
+    Absent,
+    /// What there is cannot be verified here (an unknown algorithm), and need not be.
+    Unsupported,
+    /// It holds.
+    Verified,
+    /// It does not; a copy from before it was looked at, which is served all the same.
+    Broken,
+}
+
 /// How an attempt at an origin ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -140,6 +154,12 @@ pub struct ZoneStatus {
     pub expires_in_s: Option<f64>,
     /// The time until the first signature in the copy dies, negative once it has; none for an unsigned zone.
     pub first_signature_expires_in_s: Option<f64>,
+    /// What came of the copy's ZONEMD record; none if it was not looked at since the start.
+    pub zonemd: Option<CheckResult>,
+    /// What came of its DNSSEC validation; none if it was not looked at since the start.
+    pub dnssec: Option<CheckResult>,
+    /// Why the copy would not be taken today, if it was broken before it was looked at; it is served all the same.
+    pub check_error: Option<String>,
     /// How long before that it is to be reported.
     pub signature_margin_s: Option<u64>,
     /// The time until the next attempt; none while one runs.

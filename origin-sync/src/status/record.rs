@@ -13,6 +13,7 @@ use crate::machine::Notice;
 use crate::notify::unix_now_s;
 use crate::serial;
 use crate::settings::{Upstream, ZoneSettings};
+use crate::signatures::Checked;
 
 /// What is known of a zone.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,10 @@ pub(crate) struct ZoneRecord {
     pub(crate) timers_s: Option<[u64; 3]>,
     pub(crate) expires: Option<Duration>,
     pub(crate) first_signature_expires_unix_s: Option<u64>,
+    /// What was verified of the copy.
+    pub(crate) checked: Checked,
+    /// Why the copy that we have would not be taken today, if a later look at it found so.
+    pub(crate) check_error: Option<Arc<str>>,
     pub(crate) next_attempt: Option<Duration>,
     /// Whether nothing is to be fetched before somebody wants the zone.
     pub(crate) sleeps: bool,
@@ -267,6 +272,9 @@ impl ZoneRecord {
             expire_s: self.timers_s.map(|[_, _, expire]| expire),
             expires_in_s: until(self.expires),
             first_signature_expires_in_s: self.first_signature_expires_unix_s.map(|then| then as f64 - unix_s as f64),
+            zonemd: self.checked.zonemd,
+            dnssec: self.checked.dnssec,
+            check_error: self.check_error.as_deref().map(str::to_owned),
             signature_margin_s: Some(u64::from(self.config.dnssec.expiry_margin_s)),
             next_attempt_in_s: until(self.next_attempt),
             attempting: self.next_attempt.is_none() && !self.sleeps,

@@ -7,6 +7,18 @@ pub enum DnssecFault {
     /// It should be signed and is not.
     #[error("it is not signed")]
     Unsigned,
+    /// The zone has no key that may sign.
+    #[error("the zone has no key that may sign it")]
+    NoKeys,
+    /// No key is one that a trust anchor names.
+    #[error("none of the zone's keys is one that dnssec.trust_anchors names")]
+    NoAnchor,
+    /// The chain of NSEC or NSEC3 records has a gap here.
+    #[error("the chain of NSEC or NSEC3 records is not complete here")]
+    ChainGap,
+    /// A record of the chain says that other types are at its name than there are.
+    #[error("its list of types is not what its name owns")]
+    ChainTypes,
     /// A signature or a key that is none.
     #[error("its signature is malformed")]
     Malformed,
@@ -66,10 +78,23 @@ pub enum DnssecFault {
 }
 
 impl DnssecFault {
+    /// Whether differences that did not fit our copy could be the reason, and the whole zone be right.
+    pub(crate) fn may_be_ours(&self) -> bool {
+        matches!(
+            self,
+            DnssecFault::Unsigned
+                | DnssecFault::NoSuchKey { .. }
+                | DnssecFault::BadSignature { .. }
+                | DnssecFault::ChainGap
+                | DnssecFault::ChainTypes
+        )
+    }
+
     /// How much the fault tells: of several signatures, none of which holds, the most telling one's fault is reported.
     pub(crate) fn rank(&self) -> u8 {
         match self {
             DnssecFault::Unsigned => 0,
+            DnssecFault::NoKeys | DnssecFault::NoAnchor | DnssecFault::ChainGap | DnssecFault::ChainTypes => 0,
             DnssecFault::Malformed => 1,
             DnssecFault::OtherSigner => 2,
             DnssecFault::NoSuchKey { .. } => 3,

@@ -105,13 +105,13 @@ impl<'a> Rrsig<'a> {
 }
 
 /// The moment that 32 bits mean: the one nearest to now (RFC 4034 §3.1.5, serial number arithmetic).
-fn nearest(seconds: u32, now_unix_s: u64) -> u64 {
+pub(crate) fn nearest(seconds: u32, now_unix_s: u64) -> u64 {
     let ahead = i64::from(seconds.wrapping_sub(now_unix_s as u32) as i32);
     now_unix_s.saturating_add_signed(ahead)
 }
 
 /// Labels as an RRSIG counts them.
-fn label_count(owner: NameRef<'_>) -> u8 {
+pub(crate) fn label_count(owner: NameRef<'_>) -> u8 {
     let all = owner.label_count() - usize::from(owner.is_wildcard());
     u8::try_from(all).unwrap_or(u8::MAX)
 }

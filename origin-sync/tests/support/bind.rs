@@ -24,6 +24,10 @@ pub(crate) struct More {
     pub(crate) global: String,
     /// Among the options.
     pub(crate) options: String,
+    /// Whether the zone is what its file says, and takes no updates (`named` signs anew what does).
+    pub(crate) fixed: bool,
+    /// In the zone.
+    pub(crate) zone: String,
     /// Before the list of who may transfer.
     pub(crate) transfer: &'static str,
 }
@@ -62,13 +66,15 @@ impl Named {
              options {{ directory \"{folder}\"; pid-file none; session-keyfile none; recursion no; notify no;\n\
              listen-on port {own} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};\n{options}\
              dnssec-validation no; notify-delay 0; minimal-responses yes; }};\n\
-             zone \"{zone}\" {{ type primary; file \"{file}\"; allow-update {{ 127.0.0.1; }};\n\
+             zone \"{zone}\" {{ type primary; file \"{file}\"; {in_zone} allow-update {{ {updates}; }};\n\
              allow-transfer {transfer} {{ key transfer.test; }}; notify explicit; also-notify {{ {ip} port {port} key transfer.test; }}; }};\n",
             folder = folder.display(),
             own = address.port(),
             global = more.global,
             options = more.options,
             transfer = more.transfer,
+            in_zone = more.zone,
+            updates = if more.fixed { "none" } else { "127.0.0.1" },
             file = file.display(),
         );
         let path = folder.join("named.conf");
