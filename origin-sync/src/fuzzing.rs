@@ -132,6 +132,11 @@ pub fn on_demand(data: &[u8]) {
     assert!(has_proofs || proven.is_err(), "what proves something has proofs");
 }
 
+/// Reads what other nodes send: questions past their signature, and the way of a copy.
+pub fn peers(data: &[u8]) {
+    crate::peers::Peers::read_unsigned(data);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +149,7 @@ mod tests {
         transfer(good);
         journal(&journal::header(3));
         on_demand(b"\0\x01\x84\0\0\x01\0\0\0\0\0\0\0\0\x30\0\x01");
+        peers(b"\x01\0\x02ab");
         notify(b"\0\x01\x20\0\0\x01\0\0\0\0\0\0\x01a\0\0\x06\0\x01");
     }
 }

@@ -12,7 +12,7 @@ pub(super) enum ExtendedError {
     StaleAnswer = 3,
     /// The zone is configured, but no copy of it has arrived yet; or its origin is asked too much already.
     NotReady = 14,
-    /// Transfers are for the secondaries of the hidden origin, not for clients.
+    /// Transfers are for the nodes of the network, not for clients.
     Prohibited = 18,
     /// The same as a stale answer, of a name that was not there.
     StaleNxdomain = 19,

@@ -157,6 +157,17 @@ impl Peers {
         self.transfers.running()
     }
 
+    /// A question that another node signed, as far as it is read once its signature holds.
+    pub(crate) fn read_unsigned(message: &[u8]) {
+        if let Ok(query) = wire::Query::parse(message) {
+            let _ = request::have(&query);
+        }
+        if let Some(path) = Path::from_option(message) {
+            let option = path.to_option("node");
+            assert!(path.is_full() || Path::from_option(&option).is_some_and(|path| path.has("node")), "one node more");
+        }
+    }
+
     /// Judges a signed query. Answered here are SOA and (over UDP) IXFR for the zones that have copies. For lane threads:
     /// it does not wait, and allocates only for the nodes downstream.
     pub fn query(&self, message: &[u8], peer: SocketAddr, is_udp: bool, out: &mut [u8]) -> PeerAnswer {

@@ -346,3 +346,7 @@ impl Sockets {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "notify_tests.rs"]
+mod tests;

@@ -51,16 +51,9 @@ impl<'m> Request<'m> {
         }
     }
 
-    /// The serial that a question for IXFR starts from (RFC 1995 §3).
+    /// The serial that a question for IXFR starts from.
     pub(crate) fn have(&self) -> Option<u32> {
-        let records = Message::parse(self.query.message).ok()?;
-        let is_soa = |record: &wire::Record<'_>| {
-            record.section == Section::Authority && record.rtype == Rtype::SOA && record.class == Class::IN
-        };
-        let record = records.records().flatten().find(is_soa)?;
-        let mut bytes = Vec::with_capacity(64);
-        record.decompress_rdata(&mut bytes).ok()?;
-        Some(rdata::Soa::parse(&bytes).ok()?.serial)
+        have(&self.query)
     }
 
     /// The form of its answers.
@@ -81,6 +74,18 @@ impl<'m> Request<'m> {
     pub(crate) fn udp_bytes_max(&self) -> usize {
         usize::from(self.query.edns.map_or(UDP_BYTES_MIN, |edns| edns.udp_size.max(UDP_BYTES_MIN)))
     }
+}
+
+/// The serial that a question for IXFR starts from (RFC 1995 §3).
+pub(crate) fn have(query: &Query<'_>) -> Option<u32> {
+    let message = Message::parse(query.message).ok()?;
+    let is_soa = |record: &wire::Record<'_>| {
+        record.section == Section::Authority && record.rtype == Rtype::SOA && record.class == Class::IN
+    };
+    let record = message.records().flatten().find(is_soa)?;
+    let mut bytes = Vec::with_capacity(64);
+    record.decompress_rdata(&mut bytes).ok()?;
+    Some(rdata::Soa::parse(&bytes).ok()?.serial)
 }
 
 /// Answers a question whose signature does not hold; how long the answer is.
