@@ -14,6 +14,7 @@ mod killed;
 mod listening;
 mod notify_lost;
 mod notify_races;
+mod on_demand;
 mod origin_down;
 mod origin_faults;
 mod origins;
