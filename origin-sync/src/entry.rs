@@ -46,6 +46,8 @@ pub(crate) struct Entry {
     pub(crate) record: Arc<ZoneRecord>,
     /// What is known of the copy's signatures.
     pub(crate) signatures: Signatures,
+    /// The cache that answers until the first copy has come, of a zone that was filled on demand before.
+    pub(crate) stand_in: Option<u64>,
     noted: Option<Duration>,
     ixfr_failures: u32,
 }
@@ -62,22 +64,21 @@ impl Entry {
         let record = Arc::new(ZoneRecord::new(&settings, now));
         let offer = Arc::new(Offer::new(Arc::clone(&slot), store.history()));
         let target = Arc::new(Target { zone: id, settings: Arc::clone(&settings), mailbox: Arc::default(), offer });
-        let (zone, attempt, running, timer, noted) = (None, None, None, None, None);
-        let (signatures, ixfr_failures) = (Signatures::default(), 0);
         Entry {
             settings,
             machine,
             slot,
             store,
             target,
-            zone,
-            attempt,
-            running,
-            timer,
+            zone: None,
+            attempt: None,
+            running: None,
+            timer: None,
             record,
-            signatures,
-            noted,
-            ixfr_failures,
+            signatures: Signatures::default(),
+            stand_in: None,
+            noted: None,
+            ixfr_failures: 0,
         }
     }
 

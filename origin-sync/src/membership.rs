@@ -14,6 +14,15 @@ use crate::service::{Applied, Service, log_disk};
 use crate::settings::{CatalogSettings, ZoneSettings};
 use crate::store::ZoneStore;
 
+/// Zones that the service knows no more.
+#[derive(Default)]
+struct Forgotten {
+    stores: Vec<Arc<ZoneStore>>,
+    names: HashSet<NameBox>,
+    /// Those that were filled on demand, with the ids that their caches have.
+    on_demand: HashMap<NameBox, u64>,
+}
+
 impl Service {
     /// Works by a new configuration.
     pub(crate) async fn apply(
@@ -38,7 +47,10 @@ impl Service {
         };
         let renewed: Vec<u64> = self.names.iter().filter(other_way).map(|(_, &id)| id).collect();
         applied.changed = renewed.len();
-        let stores = self.take_out(gone.into_iter().chain(renewed).collect());
+        let mut stores = self.take_out(gone);
+        // What is kept in another way is answered as before until it is there in the new one.
+        let Forgotten { stores: old, on_demand, .. } = self.forget(renewed);
+        stores.extend(old);
         log_disk(spawn_blocking(move || stores.iter().map(|store| store.remove()).fold(Ok(()), Result::and)).await);
         let applied_anew = applied.changed;
         let mut added = Vec::new();
@@ -51,7 +63,7 @@ impl Service {
         applied.added = added.len() - applied_anew;
         if !added.is_empty() {
             // Reading them may take a while; nothing else is due that could not wait for it.
-            block_in_place(|| self.add(added));
+            block_in_place(|| self.add_after(added, &on_demand));
         }
         self.publish_targets();
         self.configure_catalogs(catalogs);
@@ -79,9 +91,16 @@ impl Service {
 
     /// Adds zones: reads them from disk, publishes them, and makes their first attempts due.
     pub(crate) fn add(&mut self, settings: Vec<Arc<ZoneSettings>>) {
+        self.add_after(settings, &HashMap::new());
+    }
+
+    /// The same where some were on-demand zones so far, under these ids: as caches they stand in for the copies until
+    /// these have come.
+    fn add_after(&mut self, settings: Vec<Arc<ZoneSettings>>, on_demand_before: &HashMap<NameBox, u64>) {
+        let stand_in = |zone: &ZoneSettings| on_demand_before.get(&zone.apex).copied().filter(|_| !zone.is_on_demand());
         let slot = |(zone, id): (&Arc<ZoneSettings>, u64)| {
             let slot = ZoneSlot::new(zone.apex.to_name());
-            if zone.is_on_demand() {
+            if let Some(id) = zone.is_on_demand().then_some(id).or_else(|| stand_in(zone)) {
                 slot.publish(ZoneState::OnDemand { id });
             }
             Arc::new(slot)
@@ -101,7 +120,10 @@ impl Service {
         let now = self.now();
         let entries = settings.into_iter().zip(slots).zip(self.next_id..).map(|((zone, slot), id)| {
             let store = Arc::new(self.parts.store.zone(zone.apex.as_ref()));
-            Entry::new(id, zone, slot, store, now)
+            let stand_in = stand_in(&zone);
+            let mut entry = Entry::new(id, zone, slot, store, now);
+            entry.stand_in = stand_in;
+            entry
         });
         for (entry, event) in load_all(entries.collect(), now) {
             let id = entry.target.zone;
@@ -110,6 +132,9 @@ impl Service {
             self.entries.insert(id, entry);
             self.event(id, event.unwrap_or(Event::Clock));
         }
+        let standing_in: HashSet<u64> = self.entries.values().filter_map(|entry| entry.stand_in).collect();
+        let over: Vec<u64> = on_demand_before.values().copied().filter(|id| !standing_in.contains(id)).collect();
+        self.parts.on_demand.configure(Vec::new(), &over);
         self.publish_targets();
     }
 
@@ -122,34 +147,39 @@ impl Service {
 
     /// Takes zones out: nothing more is done for them, and nobody is answered. Their files are the caller's to remove.
     pub(crate) fn take_out(&mut self, gone: Vec<u64>) -> Vec<Arc<ZoneStore>> {
-        let (mut stores, mut names) = (Vec::new(), HashSet::new());
-        let mut on_demand = Vec::new();
-        for id in gone {
+        let Forgotten { stores, names, on_demand } = self.forget(gone);
+        self.swap_table(&names, &[]);
+        let on_demand: Vec<u64> = on_demand.into_values().collect();
+        self.parts.on_demand.configure(Vec::new(), &on_demand);
+        self.publish_targets();
+        stores
+    }
+
+    /// Nothing more is done for these zones, but what is published of them stays.
+    fn forget(&mut self, zones: Vec<u64>) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        for id in zones {
             let Some(entry) = self.entries.remove(&id) else {
                 continue;
             };
             match &entry.settings.config.catalog {
-                None => tracing::info!(zone = %entry.settings.name, "no longer configured; its files are removed"),
+                None => tracing::info!(zone = %entry.settings.name, "no longer configured so; its files are removed"),
                 Some(catalog) => tracing::debug!(zone = %entry.settings.name, %catalog, "no longer listed"),
             }
             self.names.remove(&entry.settings.apex);
             self.waiters.remove(&id);
-            names.insert(entry.settings.apex.clone());
+            forgotten.names.insert(entry.settings.apex.clone());
             self.parts.board.zones().remove(&*entry.settings.name);
             match (entry.running, entry.attempt) {
                 (Some(running), _) => running.abort(),
                 (None, Some((_, address))) => self.lanes.forget(address, id),
                 (None, None) => {}
             }
-            if entry.settings.is_on_demand() {
-                on_demand.push(id);
-            }
-            stores.push(entry.store);
+            let on_demand = entry.settings.is_on_demand().then_some(id).or(entry.stand_in);
+            forgotten.on_demand.extend(on_demand.map(|id| (entry.settings.apex.clone(), id)));
+            forgotten.stores.push(entry.store);
         }
-        self.swap_table(&names, &[]);
-        self.parts.on_demand.configure(Vec::new(), &on_demand);
-        self.publish_targets();
-        stores
+        forgotten
     }
 
     pub(crate) fn publish_targets(&self) {

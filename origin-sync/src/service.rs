@@ -258,6 +258,9 @@ impl Service {
                 }
             }
             entry.publish(publish);
+            if let Some(stand_in) = entry.stand_in.take() {
+                self.parts.on_demand.configure(Vec::new(), &[stand_in]);
+            }
         }
         entry.target.offer.set_expires(entry.machine.expires());
         if updated || publish == Some(Publish::Serving) {
