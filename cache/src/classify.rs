@@ -157,6 +157,10 @@ impl<'r> Judge<'_, 'r, '_> {
     /// Keeps what was asked for, if `name` has it.
     fn push_wanted(&mut self, name: NameRef<'_>) -> Result<bool, Unfit> {
         let qtype = self.qtype;
+        if qtype == Rtype::CNAME {
+            // The answer was made from the DNAME, which belongs to it (RFC 6672 §3.1).
+            self.push_dname(name)?;
+        }
         if !matches!(qtype, Rtype::ANY | Rtype::RRSIG) {
             return self.push(Section::Answer, name, qtype, self.limits.ttl_s_max, true, false);
         }
