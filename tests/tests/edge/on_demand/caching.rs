@@ -122,18 +122,12 @@ fn many_clients_with_one_question_are_one_question_to_the_origin() {
 /// The origin sees the second question before the first answer's TTL is over, though nobody had to wait for it.
 #[test]
 fn what_is_in_demand_is_asked_for_before_it_expires() {
-    let ttl = Duration::from_secs(4);
+    let ttl = Duration::from_secs(6);
     let (scene, origin, edge) = before_scripted("od-prefetch", "");
-    origin.set_ttl_s(4);
+    origin.set_ttl_s(6);
     ask_until(&scene, &edge, ("hot.od.test", Rtype::TXT), |reply| (number(reply) > 1).then_some(()));
     let asked = origin.asked();
     assert!(asked[1].at - asked[0].at < ttl, "{:?} after the first question", asked[1].at - asked[0].at);
-
-    // What nobody asks for any more is not asked for either.
-    let before = origin.count();
-    assert_eq!(number_at(&scene, &edge, "cold.od.test"), before + 1);
-    std::thread::sleep(ttl + Duration::from_secs(1));
-    assert_eq!(origin.count_of("cold.od.test"), 1);
 }
 
 /// A name has many types, and each is a question of its own; DO and the payload size are none.

@@ -28,6 +28,15 @@ fn change_mode(edge: &Edge, from: &str, to: &str) {
     .unwrap_or_else(|error| panic!("{error}: {:#}", crate::scene::status(edge, ZONE)));
 }
 
+/// Says that it is over when it is dropped, by a failure too.
+struct AtEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn answers_go_on_through_every_change_of_mode() {
     let scene = Scene::new("modes");
@@ -45,6 +54,8 @@ fn answers_go_on_through_every_change_of_mode() {
     };
     thread::scope(|scope| {
         let client = scope.spawn(|| answers(&end));
+        // However this ends, the client is to end as well.
+        let _end = AtEnd(&end);
         let mut serial = 1;
         for (from, to) in [("push", "on-demand"), ("on-demand", "pull"), ("pull", "on-demand"), ("on-demand", "push")] {
             change_mode(&edge, from, to);

@@ -20,7 +20,7 @@ fn random_names(name: &str, settings: &str) -> (u64, u32) {
     let named = named.start().expect("named");
     wait_until_signed(&scene, &named, ZONE, Some(Dnssec::Nsec));
     let questions = Counters::of_arrivals(host, &[("questions", scene.host("edge1").addresses())]).expect("counters");
-    let edge = scene.edge_with_file(&format!("{FILE}{settings}")).start().expect("parapet");
+    let edge = scene.edge_with_file(&format!("{FILE}misses_per_s_max = 100000\n{settings}")).start().expect("parapet");
     // One name that is there, so that what proves others away has a beginning.
     assert_eq!(scene.ask(edge.v4(), "www.od.test", Rtype::A).rcode, Rcode::NOERROR);
     let mut synthesised = 0;
