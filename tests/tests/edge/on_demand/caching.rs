@@ -6,7 +6,7 @@ use parapet_lab::scripted::{Behaviour, ELSEWHERE};
 use std::time::Duration;
 use wire::Rcode;
 
-use super::{ZONE, ask_at_once, ask_once, ask_until, before_scripted, number, number_at, ttl_s};
+use super::{ZONE, ask_at_once, ask_once, ask_until, before_scripted, number, ttl_s};
 use crate::scene::{Scene, question};
 
 /// Nothing is asked for before it expires, so that questions at the origin can be counted.
