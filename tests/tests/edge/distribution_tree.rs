@@ -308,3 +308,32 @@ fn what_has_expired_is_not_handed_on() {
     });
     assert_eq!(status(&second, ZONE)["state"], "pending");
 }
+
+/// A catalog and its members come the same way, those that are added later too.
+#[test]
+fn catalogs_and_their_members_come_by_the_tree() {
+    let tree = Tree::new("tree-catalog");
+    let lines = "$ORIGIN catalog.test.\n$TTL 0\n@ SOA invalid. invalid. 1 3600 600 604800 0\n@ NS invalid.\n\
+        version TXT \"2\"\na.zones PTR one.test.\n";
+    let member = |zone: &str| ZoneSpec::text(zone, zone_text::small(zone)).dynamic();
+    let named = tree.origin_builder().zone(ZoneSpec::text("catalog.test", lines).dynamic());
+    let named = named.zone(member("one.test")).zone(member("two.test")).start().expect("named");
+    let catalog = "[template.plain]\n[catalog.\"catalog.test\"]\norigins = [\"bind\"]\ntemplate = \"plain\"\n";
+    let file = tree.file(&CHAIN, catalog);
+    let edges: Vec<Edge> = ["edge1", "edge2", "edge3"].map(|node| tree.start(node, &file)).into();
+    let wait_for = |zone: &str, serial: u32| {
+        for edge in &edges {
+            edge.wait_for_zone(zone, serial, DEADLINE).expect("the member");
+        }
+    };
+    wait_for("one.test", 1);
+    named.update("catalog.test", "update add b.zones.catalog.test 0 PTR two.test.").expect("an update");
+    wait_for("two.test", 1);
+    named.update("two.test", "update add new.two.test 300 A 192.0.2.7").expect("an update");
+    wait_for("two.test", 2);
+    let log = named.process().output();
+    for zone in ["catalog.test", "one.test", "two.test"] {
+        let count = log.matches(&format!("({zone}): transfer of '{zone}/IN': AXFR started")).count();
+        assert_eq!(count, 1, "whole transfers of {zone}");
+    }
+}
