@@ -141,6 +141,31 @@ pub fn peers(data: &[u8]) {
 mod tests {
     use super::*;
 
+    /// An answer with a cookie, changed here and there: no panic, as the fuzz target has it at length.
+    #[test]
+    fn changed_answers_do_no_harm() {
+        let mut good = b"\x12\x34\x84\0\0\x01\0\x01\0\x02\0\x01\0\0\x30\0\x01".to_vec();
+        good.extend_from_slice(b"\0\0\x30\0\x01\0\0\0\x3c\0\x06\x01\x01\x03\x0f..");
+        good.extend_from_slice(b"\x01a\0\0\x2f\0\x01\0\0\0\x3c\0\x05\x01b\0\0\0");
+        good.extend_from_slice(b"\x01a\0\0\x2e\0\x01\0\0\0\x3c\0\x15\0\x2f\x0f\x01\0\0\0\x3c....----\0\x01\0..");
+        good.extend_from_slice(b"\0\0\x29\x04\xd0\0\0\x80\0\0\x14\0\x0a\0\x10client!!server!!");
+        on_demand(&good);
+        let mut state = 1u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        for _ in 0..20_000 {
+            let mut changed = good.clone();
+            for _ in 0..=random(4) {
+                let at = random(changed.len());
+                changed[at] = random(256) as u8;
+            }
+            changed.truncate(changed.len() - random(3) * random(20));
+            on_demand(&changed);
+        }
+    }
+
     /// The fixtures stand: without them the targets would find nothing.
     #[test]
     fn the_fixtures_are_there() {

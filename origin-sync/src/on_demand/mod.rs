@@ -16,12 +16,14 @@
 
 mod budget;
 pub(crate) mod denial;
+mod endings;
 mod exchange;
 mod failures;
 mod fill;
 mod flight;
 mod learner;
 pub(crate) mod message;
+mod publish;
 mod questions;
 mod reach;
 mod status;

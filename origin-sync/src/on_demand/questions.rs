@@ -25,6 +25,7 @@ use cache::Failure;
 use wire::{Name, Rtype};
 
 use super::budget::Purpose;
+use super::endings::refuse;
 use super::failures::Failures;
 use super::flight::{Flight, Running};
 use super::reach::{Health, Reach};
@@ -111,9 +112,9 @@ pub(crate) struct Questions<W, A> {
     pub(super) zones: HashMap<u64, Zone>,
     pub(super) reaches: HashMap<Way, Reach>,
     pub(super) flights: HashMap<u64, Flight<W, A>>,
-    by_key: HashMap<Key, u64>,
+    pub(super) by_key: HashMap<Key, u64>,
     pub(super) tries: HashMap<u64, Running>,
-    failures: Failures,
+    pub(super) failures: Failures,
     timers: BinaryHeap<Reverse<(Duration, u64)>>,
     next_id: u64,
 }
@@ -275,80 +276,6 @@ impl<W, A: Clone> Questions<W, A> {
         }
     }
 
-    /// Answers one that does not get as far as a question, and counts it.
-    fn turn_away(
-        &mut self,
-        key: &Key,
-        waiter: Option<W>,
-        stale: Option<A>,
-        failure: Failure,
-        context: &mut Context<'_, W, A>,
-    ) {
-        if let Some(zone) = self.zones.get_mut(&key.zone).filter(|_| waiter.is_some()) {
-            zone.counts.over_budget += u64::from(failure == Failure::OverBudget);
-            zone.counts.stale += u64::from(stale.is_some());
-            zone.counts.failed += u64::from(stale.is_none());
-        }
-        refuse(waiter, stale, failure, context.actions);
-    }
-
-    pub(super) fn finish(&mut self, id: u64, answer: &A, context: &mut Context<'_, W, A>) {
-        let Some(flight) = self.take(id) else { return };
-        self.failures.forget(&flight.key);
-        let told = |waiter| Action::Complete(waiter, Verdict::Answer(answer.clone()));
-        context.actions.extend(flight.waiters.into_iter().map(told));
-    }
-
-    pub(super) fn fail(&mut self, id: u64, failure: Failure, context: &mut Context<'_, W, A>) {
-        let Some(flight) = self.take(id) else { return };
-        let Flight { key, waiters, stale, tries, error, .. } = flight;
-        if let (Failure::Broken, Some(error), None) = (failure, error, &stale) {
-            context.actions.push(Action::Keep(key, error.clone()));
-            let told = |waiter| Action::Complete(waiter, Verdict::Answer(error.clone()));
-            return context.actions.extend(waiters.into_iter().map(told));
-        }
-        // That the budget is used up says nothing of the question, nor do upstreams that were not asked about it.
-        if failure != Failure::OverBudget && tries > 0 {
-            self.failures.note(key, failure, context.now);
-        }
-        for waiter in waiters {
-            self.turn_away(&key, Some(waiter), stale.clone(), failure, context);
-        }
-    }
-
-    /// Gives all who wait the stale answer, if there is one; the question goes on.
-    fn give_stale(&mut self, id: u64, context: &mut Context<'_, W, A>) {
-        if let Some(flight) = self.flights.get_mut(&id).filter(|flight| flight.stale.is_some()) {
-            flight.stale_given = true;
-            self.end_wait(id, context);
-        }
-    }
-
-    /// Tells all who wait, with the stale answer if there is one; the question goes on.
-    fn end_wait(&mut self, id: u64, context: &mut Context<'_, W, A>) {
-        let Some(flight) = self.flights.get_mut(&id) else { return };
-        (flight.wait_due, flight.stale_given) = (None, flight.stale.is_some());
-        let failure = if flight.heard { Failure::Broken } else { Failure::NoOrigin };
-        let (key, stale, waiters) = (flight.key, flight.stale.clone(), std::mem::take(&mut flight.waiters));
-        if let Some(zone) = self.zones.get_mut(&key.zone) {
-            zone.waiting = zone.waiting.saturating_sub(u32::try_from(waiters.len()).unwrap_or(u32::MAX));
-        }
-        for waiter in waiters {
-            self.turn_away(&key, Some(waiter), stale.clone(), failure, context);
-        }
-    }
-
-    /// Takes a flight out of all tables; its tries run on, for what they say of their upstreams.
-    fn take(&mut self, id: u64) -> Option<Flight<W, A>> {
-        let flight = self.flights.remove(&id)?;
-        self.by_key.remove(&flight.key);
-        if let Some(zone) = self.zones.get_mut(&flight.key.zone) {
-            zone.in_flight = zone.in_flight.saturating_sub(1);
-            zone.waiting = zone.waiting.saturating_sub(u32::try_from(flight.waiters.len()).unwrap_or(u32::MAX));
-        }
-        Some(flight)
-    }
-
     /// Time has passed.
     pub(crate) fn clock(&mut self, context: &mut Context<'_, W, A>) {
         let now = context.now;
@@ -407,12 +334,6 @@ impl<W, A: Clone> Questions<W, A> {
     pub(super) fn next_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
-    }
-}
-
-fn refuse<W, A>(waiter: Option<W>, stale: Option<A>, failure: Failure, actions: &mut Vec<Action<W, A>>) {
-    if let Some(waiter) = waiter {
-        actions.push(Action::Complete(waiter, stale.map_or(Verdict::Failed(failure), Verdict::Stale)));
     }
 }
 

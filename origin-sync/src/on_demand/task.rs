@@ -17,7 +17,6 @@ use super::learner::{Learner, Learnt, Lesson, Want};
 use super::message::{CLIENT_COOKIE_BYTES, Cookies, Question, randomise_case};
 use super::questions::{Action, Ask, Context, Ended, Key, Questions, Verdict};
 use super::reach::Health;
-use super::status::{OnDemandStatus, OnDemandUpstream};
 use super::zone::{Settings, Transport, Way};
 use super::{Asking, Command, Shared, Waiter, ZoneMap};
 use crate::client::random_u64;
@@ -29,7 +28,7 @@ const ASKS_AT_ONCE: usize = 128;
 /// The task looks around at least this often.
 const IDLE_MAX: Duration = Duration::from_secs(1);
 /// How old the published status may be.
-const STATUS_AGE_MAX: Duration = Duration::from_millis(100);
+pub(super) const STATUS_AGE_MAX: Duration = Duration::from_millis(100);
 /// A zone that could not be fetched whole is tried again after this.
 const WHOLE_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
@@ -47,24 +46,24 @@ type Answer = Arc<CachedAnswer>;
 
 /// The state that the task owns.
 pub(crate) struct Task {
-    parts: Parts,
-    questions: Questions<Waiter, Answer>,
+    pub(super) parts: Parts,
+    pub(super) questions: Questions<Waiter, Answer>,
     actions: Vec<Action<Waiter, Answer>>,
     /// The zones that the machine knows.
-    zones: Arc<ZoneMap>,
+    pub(super) zones: Arc<ZoneMap>,
     learner: Learner,
     tries: JoinSet<Report>,
     running: HashMap<Id, u64>,
     cookies: HashMap<Way, Cookies>,
-    errors: HashMap<(u64, usize), String>,
-    health: HashMap<(u64, usize), Health>,
+    pub(super) errors: HashMap<(u64, usize), String>,
+    pub(super) health: HashMap<(u64, usize), Health>,
     /// Answers that taught each zone something.
-    lessons: HashMap<u64, u64>,
+    pub(super) lessons: HashMap<u64, u64>,
     /// When each zone was last to be fetched whole.
     demanded: HashMap<u64, Duration>,
     /// Zones whose published status is old, and since when.
-    changed: HashSet<u64>,
-    changed_at: Duration,
+    pub(super) changed: HashSet<u64>,
+    pub(super) changed_at: Duration,
 }
 
 impl Task {
@@ -121,7 +120,7 @@ impl Task {
         }
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.parts.started.elapsed()
     }
 
@@ -335,85 +334,6 @@ impl Task {
             *self.lessons.entry(zone).or_default() += 1;
             self.mark_changed(zone);
         }
-    }
-
-    /// Logs when an upstream goes down, comes back, or is lame.
-    fn tell_health(&mut self, zone: u64, upstream: usize) {
-        let now = self.now();
-        let known = self.questions.zone(zone).and_then(|zone| zone.upstreams.get(upstream));
-        let (Some(known), Some(settings)) = (known, self.zones.get(&zone)) else { return };
-        let health = self.questions.health(known, now);
-        let before = self.health.insert((zone, upstream), health);
-        let (name, address) = (&settings.name, known.way.0);
-        let error = self.errors.get(&(zone, upstream)).map_or("", String::as_str);
-        match (before, health) {
-            (before, health) if before == Some(health) => {}
-            (_, Health::Down) => tracing::warn!(zone = %name, %address, %error, "the origin does not answer questions"),
-            (_, Health::Lame) => {
-                tracing::warn!(zone = %name, %address, %error, "the origin does not answer for the zone")
-            }
-            (Some(Health::Down | Health::Lame), Health::Up) => {
-                tracing::info!(zone = %name, %address, "the origin answers questions again");
-            }
-            _ => {}
-        }
-    }
-
-    fn mark_changed(&mut self, zone: u64) {
-        if self.changed.is_empty() {
-            self.changed_at = self.now();
-        }
-        self.changed.insert(zone);
-    }
-
-    /// Publishes the status of zones that have changed, now and then.
-    fn publish(&mut self) {
-        if self.changed.is_empty() || self.now() < self.changed_at + STATUS_AGE_MAX {
-            return;
-        }
-        for zone in std::mem::take(&mut self.changed) {
-            self.publish_zone(zone);
-        }
-    }
-
-    fn publish_zone(&self, id: u64) {
-        let now = self.now();
-        let (Some(zone), Some(settings)) = (self.questions.zone(id), self.zones.get(&id)) else { return };
-        let upstreams = zone.upstreams.iter().zip(settings.upstreams.iter()).enumerate().map(|(place, (known, to))| {
-            let counts = known.counts;
-            OnDemandUpstream {
-                origin: to.origin.config.name.clone(),
-                address: known.way.0.to_string(),
-                health: self.questions.health(known, now),
-                srtt_ms: self
-                    .questions
-                    .reach(&known.way)
-                    .and_then(|reach| reach.srtt())
-                    .map(|rtt| rtt.as_secs_f64() * 1000.0),
-                asked_total: counts.asked,
-                over_tcp_total: counts.over_tcp,
-                answered_total: counts.answered,
-                failed_total: counts.failed,
-                timeouts_total: counts.timeouts,
-                doubtful_total: counts.doubtful,
-                last_error: self.errors.get(&(id, place)).cloned(),
-            }
-        });
-        let counts = zone.counts;
-        let status = OnDemandStatus {
-            upstreams: upstreams.collect(),
-            misses_total: counts.misses,
-            coalesced_total: counts.coalesced,
-            over_budget_total: counts.over_budget,
-            stale_total: counts.stale,
-            failed_total: counts.failed,
-            prefetched_total: counts.prefetched,
-            denials_learnt_total: self.lessons.get(&id).copied().unwrap_or(0),
-            in_flight: zone.in_flight,
-            clients_waiting: zone.waiting,
-            ..OnDemandStatus::default()
-        };
-        self.parts.shared.status().insert(id, status);
     }
 }
 
