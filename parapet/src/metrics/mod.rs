@@ -4,6 +4,7 @@ mod catalogs;
 mod classic;
 mod edge;
 mod node;
+mod on_demand;
 mod peers;
 mod transfers;
 mod zones;

@@ -13,6 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
+use super::on_demand;
 use crate::control::protocol::ZoneCounts;
 use crate::node_view::NodeView;
 use crate::reload::unix_s;
@@ -35,7 +36,8 @@ impl Collector for ZonesCollector {
         let labelled = labelled(&zones);
         encode_zones(&mut encoder, &labelled, now)?;
         encode_zone_counters(&mut encoder, &labelled)?;
-        encode_origins(&mut encoder, &labelled, now)
+        encode_origins(&mut encoder, &labelled, now)?;
+        on_demand::encode(&mut encoder, &zones, &labelled)
     }
 }
 

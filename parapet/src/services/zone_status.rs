@@ -83,14 +83,18 @@ fn tell(known: &Known, now: &Known, zones: &[ZoneStatus]) {
     for (at, ((zone, kind), severity)) in new.enumerate() {
         match severity {
             _ if at >= NAMED_MAX => untold += 1,
-            Severity::Critical => tracing::error!(%zone, problem = kind.as_str(), why = why(zone, *kind), "zone"),
-            Severity::Warning => tracing::warn!(%zone, problem = kind.as_str(), why = why(zone, *kind), "zone"),
+            Severity::Critical => {
+                tracing::error!(%zone, problem = kind.as_str(), why = why(zone, *kind), "the zone has a problem")
+            }
+            Severity::Warning => {
+                tracing::warn!(%zone, problem = kind.as_str(), why = why(zone, *kind), "the zone has a problem")
+            }
         }
     }
     let over = known.keys().filter(|what| !now.contains_key(*what));
     for (at, (zone, kind)) in over.enumerate() {
         if at < NAMED_MAX {
-            tracing::info!(%zone, problem = kind.as_str(), "zone: the problem is over");
+            tracing::info!(%zone, problem = kind.as_str(), "the zone no longer has this problem");
         } else {
             untold += 1;
         }

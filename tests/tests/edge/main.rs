@@ -29,3 +29,4 @@ mod transfer_limits;
 mod transfers;
 mod tsig;
 mod two_origins;
+mod zone_freshness;
