@@ -1,9 +1,10 @@
 //! What anyone may ask about the zones: their state, how it stands with each origin, and what is wrong.
 //!
 //! These types are the one form in which a zone's status is told: over the control socket, by the API and in `--json`
-//! (docs/status.md). [`problems`] says what counts as a problem, for all who show or judge a status.
+//! (docs/status.md). [`problems()`] says what counts as a problem, for all who show or judge a status.
 
 mod board;
+mod judge;
 mod problems;
 mod record;
 #[cfg(test)]
@@ -19,7 +20,8 @@ use crate::client::Transport;
 use crate::on_demand::OnDemandStatus;
 
 pub(crate) use board::Board;
-pub use problems::{Levels, Problem, ProblemKind, ProblemLimits, Severity, problems};
+pub use judge::problems;
+pub use problems::{Levels, Problem, ProblemKind, ProblemLimits, Severity};
 pub(crate) use record::ZoneRecord;
 pub use words::duration_words;
 

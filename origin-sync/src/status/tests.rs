@@ -44,26 +44,6 @@ fn a_zone_without_a_copy() {
 }
 
 #[test]
-fn origins_that_do_not_answer_questions() {
-    let upstream = |health| OnDemandUpstream { health, ..OnDemandUpstream::default() };
-    let zone = |health: &[Health]| ZoneStatus {
-        mode: ZoneMode::OnDemand,
-        state: ZoneCondition::OnDemand,
-        on_demand: Some(OnDemandStatus {
-            upstreams: health.iter().map(|&health| upstream(health)).collect(),
-            ..OnDemandStatus::default()
-        }),
-        ..ZoneStatus::default()
-    };
-    check(&zone(&[Health::Untried, Health::Up, Health::Suspect]), &[]);
-    check(&zone(&[Health::Up, Health::Down, Health::Lame]), &[(ProblemKind::OriginFailing, WARNING); 2]);
-    check(&zone(&[Health::Down, Health::Lame]), &[(ProblemKind::Failing, CRITICAL)]);
-    check(&zone(&[]), &[]);
-    // A whole copy has come: questions are no more asked.
-    check(&ZoneStatus { on_demand: zone(&[Health::Down]).on_demand, ..good() }, &[]);
-}
-
-#[test]
 fn a_copy_that_nobody_confirms() {
     let aged = |age_s: f64| ZoneStatus { age_s: Some(age_s), expires_in_s: Some(604_800.0 - age_s), ..good() };
     check(&aged(7200.0), &[]);
@@ -168,6 +148,48 @@ fn a_broken_catalog_and_a_clash_are_problems_of_the_catalog() {
     check(&catalog(None, None), &[]);
     check(&catalog(Some("no version"), None), &[(ProblemKind::CatalogBroken, WARNING)]);
     check(&catalog(None, Some("1 zones are listed here")), &[(ProblemKind::CatalogClash, WARNING)]);
+}
+
+#[test]
+fn what_does_not_stand_up_to_verification() {
+    let said = |kind: &str| OriginStatus {
+        origin: "b".into(),
+        address: "192.0.2.53:53".into(),
+        failures: 9,
+        last_result: Some(AttemptResult::Failed),
+        last_error: Some("it is wrong".into()),
+        last_error_kind: Some(kind.into()),
+        ..OriginStatus::default()
+    };
+    for kind in ["dnssec", "zonemd"] {
+        check(&ZoneStatus { origins: vec![said(kind)], ..good() }, &[(ProblemKind::Unverified, CRITICAL)]);
+    }
+    let kept = ZoneStatus { check_error: Some("it is wrong".into()), ..good() };
+    check(&kept, &[(ProblemKind::Unverified, CRITICAL)]);
+    check(&ZoneStatus { origins: vec![said("loop")], ..good() }, &[(ProblemKind::Loop, WARNING)]);
+    check(&ZoneStatus { origins: vec![said("refused")], ..good() }, &[(ProblemKind::OriginFailing, WARNING)]);
+}
+
+#[test]
+fn a_zone_on_demand_needs_origins_that_answer_and_no_transfers() {
+    let upstream = |health| OnDemandUpstream { health, ..OnDemandUpstream::default() };
+    let zone = |healths: &[Health]| ZoneStatus {
+        mode: ZoneMode::OnDemand,
+        state: ZoneCondition::OnDemand,
+        failures: 9,
+        on_demand: Some(OnDemandStatus {
+            upstreams: healths.iter().map(|&health| upstream(health)).collect(),
+            ..OnDemandStatus::default()
+        }),
+        ..ZoneStatus::default()
+    };
+    check(&zone(&[]), &[]);
+    check(&zone(&[Health::Untried, Health::Up, Health::Suspect]), &[]);
+    check(&zone(&[Health::Up, Health::Down]), &[(ProblemKind::OriginFailing, WARNING)]);
+    check(&zone(&[Health::Up, Health::Down, Health::Lame]), &[(ProblemKind::OriginFailing, WARNING)]);
+    check(&zone(&[Health::Lame, Health::Down]), &[(ProblemKind::OriginsDown, CRITICAL)]);
+    // A whole copy has come: questions are no more asked.
+    check(&ZoneStatus { on_demand: zone(&[Health::Down]).on_demand, ..good() }, &[]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub(crate) mod arguments;
 mod check_zones;
+mod detail;
 mod fleet;
 mod matrix;
 mod style;
@@ -55,7 +56,7 @@ pub(crate) fn zones(arguments: &ZonesArguments) -> Result<(), Failure> {
         return print(&self::zones::table(&zones, arguments.problems, style));
     }
     zones.retain(|zone| !arguments.problems || !zone.problems.is_empty());
-    if arguments.show.json { print_json(&zones) } else { print(&self::zones::details(&zones, style)) }
+    if arguments.show.json { print_json(&zones) } else { print(&detail::details(&zones, style)) }
 }
 
 fn zones_of_all(arguments: &ZonesArguments) -> Result<(), Failure> {
