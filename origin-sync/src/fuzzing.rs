@@ -14,6 +14,7 @@ use crate::peers::Offer;
 use crate::settings::resolve;
 use crate::store::decode_differences;
 use crate::transfer::{Interpreter, Limits, Progress};
+use crate::validate::{Check, SignatureTimes, check_zonemd};
 
 const LIMITS: Limits = Limits { records_max: 10_000, bytes_max: 1 << 20 };
 
@@ -137,6 +138,50 @@ pub fn peers(data: &[u8]) {
     crate::peers::Peers::read_unsigned(data);
 }
 
+/// Reads records for the zone `a.`, each an octet for the owner, one for the type, one for the length of its RDATA, and
+/// verifies the zone: its signatures, its chain, its digest, and when it dies.
+pub fn validate(data: &[u8]) {
+    const OWNERS: [&str; 8] =
+        ["a", "b.a", "*.b.a", "c.b.a", "0p9mhaveqvm6t7vbl5lop2u3t2rp3tom.a", "d.a", "x.d.a", "z.a"];
+    const TYPES: [Rtype; 12] = [
+        Rtype::A,
+        Rtype::NS,
+        Rtype::DNAME,
+        Rtype::MX,
+        Rtype::DS,
+        Rtype::RRSIG,
+        Rtype::NSEC,
+        Rtype::DNSKEY,
+        Rtype::NSEC3,
+        Rtype::NSEC3PARAM,
+        Rtype::ZONEMD,
+        Rtype::CAA,
+    ];
+    let Ok(apex) = "a".parse::<Name>() else {
+        return;
+    };
+    let mut builder = ZoneBuilder::new(apex, ZoneLimits { records_max: 1000, bytes_max: 1 << 20 });
+    let _ = builder.add(apex.as_ref(), Rtype::SOA, 60, b"\0\0\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\0\0\x01");
+    let mut rest = data;
+    while let Some((&[owner, rtype, length], after)) = rest.split_first_chunk::<3>() {
+        let (rdata, after) = after.split_at(usize::from(length).min(after.len()));
+        let owner = OWNERS.get(usize::from(owner) % OWNERS.len()).and_then(|owner| owner.parse::<Name>().ok());
+        let rtype = TYPES.get(usize::from(rtype) % TYPES.len()).copied().unwrap_or(Rtype::A);
+        if let Some(owner) = owner {
+            let _ = builder.add(owner.as_ref(), rtype, 60, rdata);
+        }
+        rest = after;
+    }
+    let Ok(zone) = builder.finish() else {
+        return;
+    };
+    let check = Check { anchors: &[], now_unix_s: 1_800_000_000, threads: 1 };
+    let whole = check.whole(&zone);
+    assert!(check.change(&zone, &zone, &[]).is_ok() || whole.is_err(), "what has not changed is as right as it was");
+    let _ = check_zonemd(&zone, config::Zonemd::Require);
+    let _ = SignatureTimes::of(&zone).first_unix_s(1_800_000_000);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +216,7 @@ mod tests {
     fn the_fixtures_are_there() {
         assert!(BASE.is_some() && NOTIFIER.is_some());
         let good = b"\0\0\x37\0\x01\0\0\0\x01\0\x02\0\0\0\0\x01a\0\0\xfc\0\x01";
+        validate(b"\0\x07\x05\x01\x01\x03\x0d\x04\x01\x06\x02\x01a");
         transfer(good);
         journal(&journal::header(3));
         on_demand(b"\0\x01\x84\0\0\x01\0\0\0\0\0\0\0\0\x30\0\x01");

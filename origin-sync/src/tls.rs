@@ -1,11 +1,11 @@
 //! TLS towards an origin (RFC 9103, zone transfer over TLS): TLS 1.3 alone, ALPN `dot`, and a server that is who it should
-//! be, by its name and an authority, or by its key, or by both.
+//! be, by its name and an authority, or by its key.
 //!
 //! There is no opportunistic mode: an origin that does not prove who it is gets no question. Authorities are those of
 //! `ca_file`, or without it and without pins those that the machine trusts: the operator's own authority is one of them
 //! where it was installed, and none goes stale in a binary. A pin is the SHA-256 of the server certificate's public key
-//! (SubjectPublicKeyInfo); with pins and no `ca_file` the key alone counts, whatever name and dates the certificate has
-//! (RFC 8310 §8.1 has both ways).
+//! (SubjectPublicKeyInfo); with pins the key alone counts, whatever name and dates the certificate has (RFC 8310 §8.1 has
+//! both ways), and no authority is asked.
 
 use std::fs;
 use std::io;
@@ -131,9 +131,9 @@ impl TlsClient {
         };
         let provider = Arc::new(ring_provider::default_provider());
         let authorities = match &settings.ca_file {
+            _ if !settings.pins_sha256.is_empty() => None,
             Some(path) => Some(read_authorities(path, &mut read).map_err(|why| wrong("ca_file", why))?),
-            None if settings.pins_sha256.is_empty() => Some(system_authorities().map_err(|why| wrong("ca_file", why))?),
-            None => None,
+            None => Some(system_authorities().map_err(|why| wrong("ca_file", why))?),
         };
         let by_authority = match authorities {
             None => None,
@@ -224,7 +224,7 @@ fn system_authorities() -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// Verifies who the server is: by an authority, by a pin, or by both.
+/// Verifies who the server is: by an authority, or else by a pin.
 #[derive(Debug)]
 struct Verifier {
     by_authority: Option<Arc<WebPkiServerVerifier>>,
@@ -247,18 +247,15 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         if let Some(by_authority) = &self.by_authority {
-            by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+            return by_authority.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         }
-        if self.by_authority.is_none() || !self.pins.is_empty() {
-            let key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
-            let found = digest(&SHA256, key.as_ref());
-            if !self.pins.iter().any(|pin| pin == found.as_ref()) {
-                let found: String = found.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
-                let error = OtherError(Arc::new(NotPinned(found)));
-                return Err(CertificateError::Other(error).into());
-            }
+        let key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
+        let found = digest(&SHA256, key.as_ref());
+        if self.pins.iter().any(|pin| pin == found.as_ref()) {
+            return Ok(ServerCertVerified::assertion());
         }
-        Ok(ServerCertVerified::assertion())
+        let found: String = found.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        Err(CertificateError::Other(OtherError(Arc::new(NotPinned(found)))).into())
     }
 
     fn verify_tls12_signature(
