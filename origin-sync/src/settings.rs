@@ -100,8 +100,8 @@ pub(crate) struct CatalogSettings {
 impl CatalogSettings {
     /// What a member is: of its groups, the first that the configuration knows decides.
     pub(crate) fn member(&self, zone: &NameBox, groups: &[Box<[u8]>]) -> ZoneSettings {
-        let known = |group: &Box<[u8]>| self.groups.get(std::str::from_utf8(group).ok()?);
-        let template = groups.iter().find_map(known).unwrap_or(&self.template);
+        let known = |group: &[u8]| self.groups.get(std::str::from_utf8(group).ok()?);
+        let template = groups.iter().find_map(|group| known(group)).unwrap_or(&self.template);
         ZoneSettings { apex: zone.clone(), name: zone.to_string().into(), ..template.clone() }
     }
 }

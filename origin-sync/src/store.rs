@@ -298,7 +298,7 @@ impl ZoneStore {
             state.generation
         };
         self.history.clear();
-        fs::create_dir_all(&self.dir()).map_err(disk::error("create the folder", &self.dir()))?;
+        fs::create_dir_all(self.dir()).map_err(disk::error("create the folder", &self.dir()))?;
         let (temporary, bytes) = self.write_snapshot(zone, generation, refreshed_unix_s)?;
         self.put_in_place(&temporary, generation, bytes)?;
         let mut state = self.lock();
@@ -372,7 +372,7 @@ impl ZoneStore {
     /// [`Error::Disk`].
     pub(crate) fn remove(&self) -> Result<(), Error> {
         self.lock().closed = true;
-        match fs::remove_dir_all(&self.dir()) {
+        match fs::remove_dir_all(self.dir()) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(disk::error("remove", &self.dir())(source)),
             _ => Ok(()),
         }

@@ -65,7 +65,7 @@ impl Tree {
         let (server, key) = (format!("@{}", self.scene.host(server).v4()), key.file.to_string_lossy());
         let program = self.scene.host(from).program("dig");
         let arguments = ["-k", &*key, &server, zone, "AXFR", "+noall", "+answer", "+comments"];
-        let output = program.args(&arguments).run().expect("dig");
+        let output = program.args(arguments).run().expect("dig");
         output.stdout + &output.stderr
     }
 }
@@ -229,7 +229,7 @@ fn other_secondaries_are_served_too() {
     let (server, key) = (format!("@{}", first.v4()), format!("hmac-sha256:nodes:{}", tree.nodes.secret));
     let kdig = |question: &str| {
         let arguments = [&*server, "-y", &key, ZONE, question, "+noall", "+answer"];
-        tree.scene.host("edge2").program("kdig").args(&arguments).run().expect("kdig").stdout
+        tree.scene.host("edge2").program("kdig").args(arguments).run().expect("kdig").stdout
     };
     assert!(Contents::read(ZONE, &kdig("AXFR")).rrsets == theirs.rrsets, "kdig has another zone");
 
