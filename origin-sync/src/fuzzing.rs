@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use wire::{Name, NameRef, Rtype};
 use zones::{Limits as ZoneLimits, Zone, ZoneBuilder, ZoneSlot};
 
+pub use crate::catalog::fuzzing::catalog;
 use crate::copy::Copy;
 use crate::journal;
 use crate::notify::{Mailbox, Notifier, Outcome, Target};

@@ -12,6 +12,7 @@
 
 pub(crate) mod content;
 pub(crate) mod follow;
+pub(crate) mod fuzzing;
 pub(crate) mod ledger;
 pub(crate) mod plan;
 mod start;
