@@ -1,6 +1,7 @@
 //! Benchmarks: each puts Parapet and its peers into the same network in the same run and says what it measured.
 
 mod answers;
+mod catalog;
 mod change;
 mod load;
 mod machine;
@@ -15,11 +16,12 @@ use clap::{Args, ValueEnum};
 use crate::subject::Subject;
 
 /// The benchmarks with what they measure.
-pub(crate) const ALL: [(&str, &str); 5] = [
+pub(crate) const ALL: [(&str, &str); 6] = [
     ("answers", "UDP answers on one core: CPU per answer and share answered at rising load"),
     ("transfer", "a large zone by AXFR: time to serving it, memory per record"),
     ("change", "one record changed by nsupdate: time until it is answered, queries lost meanwhile"),
     ("start", "from exec to the first answer with a large zone on disk and no origin"),
+    ("catalog", "many small zones from a catalog (RFC 9432): time until all are served, CPU, memory"),
     ("ondemand", "a cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound"),
 ];
 
@@ -33,6 +35,8 @@ enum Name {
     Change,
     /// From exec to the first answer with a large zone on disk and no origin.
     Start,
+    /// Many small zones from a catalog (RFC 9432): time until all are served, CPU, memory.
+    Catalog,
     /// A cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound.
     Ondemand,
 }
@@ -51,7 +55,7 @@ pub(crate) struct Options {
     /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,nsd,knot otherwise].
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
-    /// Repeats of the whole measurement [default: 1 for change, 2 for ondemand, 3 otherwise].
+    /// Repeats of the whole measurement [default: 1 for change, 2 for catalog and ondemand, 3 otherwise].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20))]
     repeats: Option<u32>,
     /// Names in the zone [default: 100000 for answers and ondemand, 1000000 otherwise].
@@ -66,6 +70,9 @@ pub(crate) struct Options {
     /// change: how many changes.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     changes: u32,
+    /// catalog: how many zones.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    members: u32,
 }
 
 impl Options {
@@ -80,7 +87,7 @@ impl Options {
     fn repeats(&self) -> u32 {
         self.repeats.unwrap_or(match self.name {
             Name::Change => 1,
-            Name::Ondemand => 2,
+            Name::Catalog | Name::Ondemand => 2,
             _ => 3,
         })
     }
@@ -109,6 +116,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Name::Transfer => transfer::run(options)?,
         Name::Change => change::run(options)?,
         Name::Start => start::run(options)?,
+        Name::Catalog => catalog::run(options)?,
         Name::Ondemand => ondemand::run(options)?,
     };
     if options.json {

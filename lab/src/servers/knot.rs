@@ -70,10 +70,12 @@ impl PeerBuilder<Knot> {
         let listen: Vec<String> = self.listen_addresses().iter().map(|address| format!("{address}@53")).collect();
         let mut text = format!(
             "server:\n{options}  rundir: \"{folder_name}\"\n  listen: [ {} ]\n  udp-workers: 1\n  tcp-workers: 1\n  \
-             background-workers: 1\n  tcp-reuseport: on\nlog:\n  - target: stderr\n    any: warning\n\
+             background-workers: {background}\n  tcp-reuseport: on\nlog:\n  - target: stderr\n    any: warning\n\
              database:\n  storage: \"{folder_name}\"\n",
             listen.join(", "),
             options = self.options,
+            // Its own default is one to a core; transfers of many zones wait for the network.
+            background = if self.catalog.is_some() { 10 } else { 1 },
         );
         if let Some(key) = &self.key {
             let _ = write!(
@@ -92,7 +94,17 @@ impl PeerBuilder<Knot> {
             let _ = write!(text, "remote:\n  - id: origin\n    address: {origin}@53\n{key}");
         }
         self.as_origin(&mut text);
-        text.push_str("zone:\n");
+        if let Some(catalog) = &self.catalog {
+            let _ = write!(
+                text,
+                "template:\n  - id: member\n    storage: \"{folder_name}\"\n    master: origin\n    acl: notify\n    \
+                 zonefile-sync: -1\n    zonefile-load: none\n    journal-content: all\nzone:\n  - domain: \"{catalog}\"\n    \
+                 storage: \"{folder_name}\"\n    master: origin\n    acl: notify\n    zonefile-sync: -1\n    \
+                 catalog-role: interpret\n    catalog-template: member\n"
+            );
+        } else {
+            text.push_str("zone:\n");
+        }
         for zone in &self.own {
             let file = zone.place(folder)?;
             let _ = write!(text, "  - domain: \"{}\"\n    file: \"{}\"\n", zone.name, file.display());

@@ -54,6 +54,10 @@ impl PeerBuilder<Nsd> {
         let configuration = folder.join("nsd.conf");
         write(&configuration, &self.configuration(&folder)?)?;
         write(&folder.join("zones/.keep"), "")?;
+        if !self.listed.is_empty() {
+            let lines: String = self.listed.iter().map(|zone| format!("add {zone} listed\n")).collect();
+            write(&folder.join("zone.list"), &format!("# NSD zone list\n# name pattern\n{lines}"))?;
+        }
         let program = self
             .namespace
             .program("nsd")
@@ -102,6 +106,13 @@ impl PeerBuilder<Nsd> {
         }
         if let Some(origin) = self.origin {
             let key = self.key.as_ref().map_or("NOKEY", |key| key.name.as_str());
+            if !self.listed.is_empty() {
+                let _ = write!(
+                    text,
+                    "pattern:\n  name: listed\n  zonefile: \"%s.zone\"\n  allow-notify: {origin} NOKEY\n  \
+                     request-xfr: {origin}@53 {key}\n",
+                );
+            }
             for zone in &self.secondary {
                 let _ = write!(
                     text,

@@ -14,6 +14,8 @@ pub struct PeerBuilder<S> {
     pub(super) key: Option<TsigKey>,
     pub(super) own: Vec<ZoneSpec>,
     pub(super) secondary: Vec<String>,
+    pub(super) catalog: Option<String>,
+    pub(super) listed: Vec<String>,
     pub(super) options: String,
     pub(super) core: Option<usize>,
     pub(super) listen: Vec<IpAddr>,
@@ -31,6 +33,8 @@ impl<S> PeerBuilder<S> {
             key: None,
             own: Vec::new(),
             secondary: Vec::new(),
+            catalog: None,
+            listed: Vec::new(),
             options: String::new(),
             core: None,
             listen: Vec::new(),
@@ -39,6 +43,19 @@ impl<S> PeerBuilder<S> {
             differences: false,
             kind: std::marker::PhantomData,
         }
+    }
+
+    /// Knot: be a consumer of the origin's catalog zone, and a secondary for its members.
+    pub fn catalog(mut self, catalog: &str) -> Self {
+        self.catalog = Some(tidy(catalog));
+        self
+    }
+
+    /// NSD: be a secondary for these zones, too, as if they had been given to `nsd-control addzones` before: they share a
+    /// pattern, and stand in its list of zones.
+    pub fn listed(mut self, zones: impl IntoIterator<Item = String>) -> Self {
+        self.listed.extend(zones);
+        self
     }
 
     /// Where the zones of [`PeerBuilder::secondary`] come from.
