@@ -14,6 +14,7 @@ use crate::error::{Advice, Error};
 use crate::keep::{Keep, SMALL_RECORDS_MAX};
 use crate::machine::{self, Want};
 use crate::peers::Path;
+use crate::pool::Pool;
 use crate::serial::{self, Order};
 use crate::settings::{Upstream, ZoneSettings};
 use crate::signatures::Checked;
@@ -35,6 +36,7 @@ pub(crate) struct Job {
     pub(crate) checks: Arc<Semaphore>,
     pub(crate) slot: Arc<ZoneSlot>,
     pub(crate) store: Arc<ZoneStore>,
+    pub(crate) pool: Arc<Pool>,
 }
 
 /// How an attempt went.
@@ -115,7 +117,7 @@ impl Job {
     async fn work(&self, report: &mut Report) -> Result<Outcome, Error> {
         let have = self.base.as_ref().map(|zone| zone.serial());
         let apex = self.settings.apex.to_name();
-        let session = &mut Session::new(&self.upstream, &apex);
+        let session = &mut Session::new(&self.upstream, &apex, &self.pool);
         let step = match (self.attempt.want, have) {
             (Want::Whole, _) | (_, None) => self.fetch_whole(session, report).await?,
             (Want::Differences, Some(have)) => self.fetch_newer(have, session, report).await?,

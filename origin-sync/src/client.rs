@@ -14,6 +14,7 @@ use crate::connect::{CONNECT_WAIT, Connection};
 use crate::error::Error;
 use crate::notify::unix_now_s;
 use crate::peers::Path;
+use crate::pool::Pool;
 use crate::settings::Upstream;
 use crate::timers::SoaTimers;
 use crate::tls::{self, TlsFault};
@@ -24,6 +25,9 @@ use crate::tsig::{Request, Verifier};
 const UDP_WAITS: [Duration; 2] = [Duration::from_millis(1000), Duration::from_millis(2000)];
 /// How long a SOA answer over TCP or TLS may take.
 const SOA_TCP_WAIT: Duration = Duration::from_secs(5);
+/// How long the first message of an answer may take on a connection that was used before; then a new one is made. Some old
+/// origins answer one question a connection and stay silent.
+const REUSED_WAIT: Duration = Duration::from_millis(1500);
 /// Datagrams that are not the answer, and are passed over, in one wait.
 const STRAY_DATAGRAMS_MAX: usize = 64;
 
@@ -91,6 +95,8 @@ pub(crate) struct Session<'a> {
     apex: &'a Name,
     /// Open, with nothing unread.
     connection: Option<Connection>,
+    /// Where connections come from and go to.
+    pool: &'a Pool,
     /// Whether requests for transfers have EDNS; an origin older than that says FORMERR (RFC 6891 §7).
     edns: bool,
     /// The nodes that the upstream's copy came through, as it last said.
@@ -99,8 +105,8 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// A session in which nothing has been said yet.
-    pub(crate) fn new(upstream: &'a Upstream, apex: &'a Name) -> Session<'a> {
-        Session { upstream, apex, connection: None, edns: true, path: Arc::default() }
+    pub(crate) fn new(upstream: &'a Upstream, apex: &'a Name, pool: &'a Pool) -> Session<'a> {
+        Session { upstream, apex, connection: None, pool, edns: true, path: Arc::default() }
     }
 
     /// The nodes that the upstream's copy came through, as it last said.
@@ -152,14 +158,8 @@ impl<'a> Session<'a> {
         let silent = |_| Error::NoAnswer { question, after: CONNECT_WAIT + SOA_TCP_WAIT };
         timeout(SOA_TCP_WAIT, exchange).await.map_err(silent)??;
         let soa = read_soa(&message, id, (upstream, self.apex), verifier)?.ok_or(Error::Truncated { question })?;
-        self.keep(connection);
+        self.connection = Some(connection);
         Ok(soa)
-    }
-
-    /// Keeps a connection for what is asked next. Handshakes are worth saving; over plain TCP some old origins answer one
-    /// question a connection and then stay silent, and a new one costs next to nothing.
-    fn keep(&mut self, connection: Connection) {
-        self.connection = Some(connection).filter(|_| self.transport() == Transport::Tls);
     }
 
     /// Fetches the whole zone, or the differences since `have`, into `sink`.
@@ -173,37 +173,47 @@ impl<'a> Session<'a> {
         times: TimeLimits,
         sink: &mut impl Sink,
     ) -> Result<Fetched, Error> {
-        let (reused, mut begun) = (self.connection.is_some(), false);
-        let fetched = self.try_fetch(question, limits, times, sink, &mut begun).await;
+        let mut begun = false;
+        if let Some(reused) = self.connection.take().or_else(|| self.pool.take(self.upstream)) {
+            let wait = TimeLimits { idle_max: times.idle_max.min(REUSED_WAIT), ..times };
+            let fetched = self.fetch_over(reused, question, limits, (wait, times), sink, &mut begun).await;
+            match &fetched {
+                _ if begun => return fetched,
+                Err(Error::NoAnswer { .. }) => self.pool.answers_once(self.upstream.address),
+                // It had been closed, or some origins hang up after an answer.
+                Err(Error::Send { .. } | Error::Receive { .. } | Error::CutOff { .. } | Error::Tls { .. }) => {}
+                Err(Error::Refused { rcode: Rcode::FORMERR, .. }) if self.edns => self.edns = false,
+                _ => return fetched,
+            }
+        }
+        let connection = Connection::open(self.upstream).await?;
+        let fetched = self.fetch_over(connection, question, limits, (times, times), sink, &mut begun).await;
         match &fetched {
-            _ if begun => return fetched,
-            Err(Error::Refused { rcode: Rcode::FORMERR, .. }) if self.edns => self.edns = false,
-            // Some origins hang up after a SOA answer.
-            Err(Error::Send { .. } | Error::Receive { .. } | Error::Tls { .. }) if reused => {}
+            Err(Error::Refused { rcode: Rcode::FORMERR, .. }) if self.edns && !begun => self.edns = false,
             _ => return fetched,
         }
-        self.try_fetch(question, limits, times, sink, &mut begun).await
+        let connection = Connection::open(self.upstream).await?;
+        self.fetch_over(connection, question, limits, (times, times), sink, &mut begun).await
     }
 
-    async fn try_fetch(
+    /// Fetches over one connection; other times hold until the first message and after it.
+    async fn fetch_over(
         &mut self,
+        mut connection: Connection,
         (question, have): (Rtype, Option<u32>),
         limits: Limits,
-        times: TimeLimits,
+        (first, times): (TimeLimits, TimeLimits),
         sink: &mut impl Sink,
         begun: &mut bool,
     ) -> Result<Fetched, Error> {
         let started = Instant::now();
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(self.upstream).await?,
-        };
         let (id, request, mut verifier) = self.request(question, have)?;
         connection.send(self.upstream, &request, question).await?;
         let mut interpreter = Interpreter::new(*self.apex, id, question, have, limits);
         let mut message = Vec::new();
         let malformed = |source| Error::Malformed { question, source };
         loop {
+            let times = if *begun { times } else { first };
             self.wait_for_message(&mut connection, &mut message, question, &interpreter, (started, times)).await?;
             let length = message.len();
             check_id(&message, id, question)?;
@@ -216,7 +226,7 @@ impl<'a> Session<'a> {
             *begun = true;
             if let Progress::Done(answer) = progress {
                 verifier.done()?;
-                self.keep(connection);
+                self.connection = Some(connection);
                 let (serial, records, bytes) = (interpreter.serial(), interpreter.records(), interpreter.bytes());
                 return Ok(Fetched { answer, serial, records, bytes, expire_s: interpreter.expire_s() });
             }
@@ -258,6 +268,14 @@ impl<'a> Session<'a> {
 
     fn request(&self, question: Rtype, have: Option<u32>) -> Result<(u16, Vec<u8>, Verifier), Error> {
         request(self.upstream, self.apex, (question, have), self.edns)
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.put(self.upstream, connection);
+        }
     }
 }
 

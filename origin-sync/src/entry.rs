@@ -14,6 +14,7 @@ use crate::error::Side;
 use crate::machine::{Attempt, Ended, Event, Machine, Notice, Publish};
 use crate::notify::{Target, unix_now_s};
 use crate::peers::Offer;
+use crate::pool::Pool;
 use crate::settings::ZoneSettings;
 use crate::signatures::Signatures;
 use crate::status::{ZoneCondition, ZoneRecord};
@@ -104,7 +105,7 @@ impl Entry {
     }
 
     /// The attempt that was queued, ready to run.
-    pub(crate) fn job(&self, checks: &Arc<Semaphore>) -> Option<Job> {
+    pub(crate) fn job(&self, checks: &Arc<Semaphore>, pool: &Arc<Pool>) -> Option<Job> {
         let (attempt, _) = self.attempt?;
         Some(Job {
             settings: Arc::clone(&self.settings),
@@ -116,6 +117,7 @@ impl Entry {
             checks: Arc::clone(checks),
             slot: Arc::clone(&self.slot),
             store: Arc::clone(&self.store),
+            pool: Arc::clone(pool),
         })
     }
 

@@ -31,6 +31,7 @@ mod membership;
 mod notify;
 mod on_demand;
 mod peers;
+mod pool;
 mod retransfer;
 mod serial;
 mod service;

@@ -34,6 +34,7 @@ use crate::machine::{self, Actions, Context, Event, Publish};
 use crate::notify::Notifier;
 use crate::on_demand::OnDemand;
 use crate::peers::Outbox;
+use crate::pool::Pool;
 use crate::retransfer::{Retransfer, Retransferred, Waiters};
 use crate::settings::{CatalogSettings, ZoneSettings};
 use crate::status::Board;
@@ -81,6 +82,7 @@ pub(crate) struct Service {
     pub(crate) next_id: u64,
     pub(crate) lanes: Lanes,
     pub(crate) catalogs: Catalogs,
+    pool: Arc<Pool>,
     timers: BinaryHeap<Reverse<(Duration, u64)>>,
     reports: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
     pub(crate) background: JoinSet<()>,
@@ -126,6 +128,7 @@ impl Service {
             timers: BinaryHeap::new(),
             lanes: Lanes::default(),
             catalogs: Catalogs::new(ledger),
+            pool: Arc::default(),
             reports: mpsc::channel(ATTEMPTS_MAX),
             background: JoinSet::new(),
             waiters: HashMap::new(),
@@ -203,6 +206,7 @@ impl Service {
     }
 
     fn run_timers(&mut self) {
+        self.pool.sweep();
         if self.parts.notifier.take_overflow() {
             let mut all: Vec<u64> = self.entries.keys().copied().collect();
             self.take_notices(&mut all);
@@ -296,7 +300,7 @@ impl Service {
             let Some(entry) = self.entries.get_mut(&zone) else {
                 continue;
             };
-            let (Some(job), Some((attempt, address))) = (entry.job(&self.checks), entry.attempt) else {
+            let (Some(job), Some((attempt, address))) = (entry.job(&self.checks, &self.pool), entry.attempt) else {
                 continue;
             };
             tracing::debug!(zone = %entry.settings.name, %address, want = ?attempt.want, "attempt");

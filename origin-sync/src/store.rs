@@ -30,8 +30,9 @@ pub(crate) const JOURNAL_BYTES_MIN: u64 = 64 << 10;
 pub(crate) const JOURNAL_BYTES_MAX: u64 = 4 << 20;
 /// In between, a journal may grow to this part of its snapshot.
 const SNAPSHOT_PARTS: u64 = 4;
-/// What is gathered before it is written to a snapshot.
-const WRITE_BUFFER_BYTES: usize = 1 << 20;
+/// What is gathered before it is written to a snapshot, at least and at most.
+const WRITE_BUFFER_BYTES_MIN: usize = 4 << 10;
+const WRITE_BUFFER_BYTES_MAX: usize = 1 << 20;
 
 /// The folder of all zones.
 #[derive(Debug)]
@@ -309,7 +310,10 @@ impl ZoneStore {
     fn write_snapshot(&self, zone: &Zone, generation: u64, refreshed_unix_s: u64) -> Result<(PathBuf, u64), Error> {
         let path = self.dir().join(format!("snapshot.{generation}{}", disk::TEMPORARY));
         let write = || -> io::Result<u64> {
-            let mut file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, File::create(&path)?);
+            let mut file = BufWriter::with_capacity(
+                zone.heap_bytes().clamp(WRITE_BUFFER_BYTES_MIN, WRITE_BUFFER_BYTES_MAX),
+                File::create(&path)?,
+            );
             file.write_all(&disk::SnapshotHeader { generation, refreshed_unix_s }.to_bytes())?;
             zone.write_to(&mut file).map_err(io::Error::other)?;
             let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
