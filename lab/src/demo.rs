@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use parapet_lab::{LabError, Namespace, Rtype, Updates, dns, parapet_binary, zone_text};
 
 use crate::{
+    demo_fill,
     scene::{CLIENTS, EDGES, SIGNED, Scene, ZONE, ZONES},
     subject::Subject,
 };
@@ -36,6 +37,10 @@ pub(crate) fn run(edges: Subject) -> anyhow::Result<()> {
     let before = arrivals(&scene)?;
     lose_the_origin(&mut scene, &mut table)?;
     prove_hidden(&scene, before, &mut table)?;
+    if edges == Subject::Parapet {
+        drop(scene);
+        table.extend(demo_fill::tell()?);
+    }
     println!("\n== In short ({:.0} s) ==\n", begun.elapsed().as_secs_f64());
     for (what, figure) in table {
         println!("  {what:<62}{figure}");

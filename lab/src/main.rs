@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod demo_fill;
 mod scene;
 mod subject;
 mod up;
@@ -41,7 +42,8 @@ enum Command {
     ///
     /// Builds the topology hidden-origin, shows the zones arriving at the edges, asks real questions, changes a zone
     /// with nsupdate and times the change at each edge, stops the origin, kills an edge, and proves from packet
-    /// counters that no client packet reached the origin. Explains each step and ends with a table.
+    /// counters that no client packet reached the origin. Then a second network: a zone that is filled on demand and
+    /// purged, a catalog that adds a zone, and what all edges say of all zones. Explains each step and ends with a table.
     Demo {
         /// What runs at the edges; a peer in place of Parapet shows what is Parapet's and what is DNS's.
         #[arg(long, default_value = "parapet")]
@@ -80,7 +82,9 @@ fn main() -> ExitCode {
 }
 
 fn list() {
-    println!("topologies (parapet-lab up NAME):");
+    println!("demonstration (parapet-lab demo):");
+    println!("  demo            push by NOTIFY and IXFR; on demand, with a purge; a catalog; all edges' status");
+    println!("\ntopologies (parapet-lab up NAME):");
     for topology in parapet_lab::topologies::all() {
         println!("  {:<15} {}", topology.name, topology.about);
     }
