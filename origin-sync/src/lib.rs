@@ -155,7 +155,12 @@ impl OriginSync {
 
     /// All zones as they stand, by name.
     pub fn status(&self) -> Vec<ZoneStatus> {
-        self.board.status(&self.on_demand)
+        self.board.status(&self.on_demand, false)
+    }
+
+    /// The same, but of zones without a problem the state alone: for who looks often.
+    pub fn survey(&self) -> Vec<ZoneStatus> {
+        self.board.status(&self.on_demand, true)
     }
 
     /// All catalogs as they stand, in the configured order.

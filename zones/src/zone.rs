@@ -2,7 +2,7 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-use wire::{Name, NameRef, Rtype, rdata::Soa};
+use wire::{Name, NameBox, NameRef, Rtype, rdata::Soa};
 
 use crate::key::{self, OWNER_KEY_BYTES_MAX};
 use crate::node::{Contents, Node, Rdatas};
@@ -84,7 +84,7 @@ impl Totals {
 /// it does, and else in lower case.
 #[derive(Clone)]
 pub struct Zone {
-    apex: Name,
+    apex: NameBox,
     pub(crate) owners: Tree,
     /// NSEC3 records by the hash that their owner spells: no names that exist.
     pub(crate) hashes: Tree,
@@ -135,6 +135,7 @@ impl Zone {
             _ if node.rrset(Rtype::NSEC).is_some() => Denial::Nsec,
             _ => Denial::Unsigned,
         };
+        let apex = NameBox::from(&apex);
         let (soa_ttl_s, apex_dname) = (soa.ttl, node.rrset(Rtype::DNAME).is_some());
         Ok(Zone { apex, owners, hashes, totals, timers, soa_ttl_s, denial, apex_dname, apex_node })
     }

@@ -55,7 +55,9 @@ impl Board {
         }
     }
 
-    pub(crate) fn status(&self, on_demand: &OnDemand) -> Vec<ZoneStatus> {
+    /// Every zone's status; of zones without a problem only the state if `thin`, so that looking at very many zones every
+    /// second takes no memory to speak of.
+    pub(crate) fn status(&self, on_demand: &OnDemand, thin: bool) -> Vec<ZoneStatus> {
         let records: Vec<_> = self.zones().iter().map(|(zone, record)| (zone.clone(), Arc::clone(record))).collect();
         let (now, unix_s) = (self.started.elapsed(), unix_now_s());
         let limits = ProblemLimits::default();
@@ -66,6 +68,9 @@ impl Board {
             status.as_catalog = catalogs.iter().find(|catalog| catalog.catalog == status.zone).cloned();
             status.on_demand = questions.remove(&status.zone);
             status.problems = problems(&status, &limits);
+            if thin && status.problems.is_empty() {
+                return ZoneStatus { state: status.state, ..ZoneStatus::default() };
+            }
             status
         };
         records.into_iter().map(status).collect()

@@ -36,7 +36,7 @@ type Known = BTreeMap<(String, ProblemKind), Severity>;
 /// Looks at the zones until origin-sync ends.
 pub(super) async fn watch(sync: Weak<OriginSync>, health: health::Publisher, seen: Arc<ArcSwap<Seen>>) {
     let mut known = Known::new();
-    while let Some(zones) = sync.upgrade().map(|sync| sync.status()) {
+    while let Some(zones) = sync.upgrade().map(|sync| sync.survey()) {
         let started = Instant::now();
         health.publish(state(&zones), started);
         seen.store(Arc::new(look(&zones)));
@@ -74,7 +74,7 @@ fn problems(zones: &[ZoneStatus]) -> Known {
 /// Logs what has changed, the first of it by name.
 fn tell(known: &Known, now: &Known, zones: &[ZoneStatus]) {
     let why = |name: &str, kind: ProblemKind| {
-        let zone = zones.binary_search_by(|zone| zone.zone.as_str().cmp(name)).ok().and_then(|at| zones.get(at));
+        let zone = zones.iter().find(|zone| zone.zone == name);
         let problem = zone.and_then(|zone| zone.problems.iter().find(|problem| problem.kind == kind));
         problem.map_or(String::new(), |problem| problem.why.clone())
     };
