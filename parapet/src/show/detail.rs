@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use origin_sync::{AttemptResult, OnDemandStatus, OriginStatus, ZoneStatus, duration_words};
+use origin_sync::{AttemptResult, CheckResult, OnDemandStatus, OriginStatus, ZoneStatus, duration_words};
 
 use super::style::Style;
 use super::zones::{number, problem_line};
@@ -33,6 +33,7 @@ fn detail(zone: &ZoneStatus, style: Style) -> String {
     let whole = zone.expire_s.map_or(String::new(), |expire| format!(" of {}", duration_words(expire as f64)));
     line("expires", zone.expires_in_s.map_or("-".to_owned(), |left| format!("in {}{whole}", duration_words(left))));
     line("signatures", signatures(zone));
+    line("verified", verified(zone));
     line(
         "last attempt",
         match (zone.last_attempt_age_s, &zone.last_error) {
@@ -128,6 +129,19 @@ fn signatures(zone: &ZoneStatus) -> String {
         Some(left) if left > 0.0 => format!("the first dies in {}", duration_words(left)),
         Some(left) => format!("the first died {} ago", duration_words(-left)),
     }
+}
+
+/// What came of the checks that a copy has to pass before it serves.
+fn verified(zone: &ZoneStatus) -> String {
+    let word = |result: Option<CheckResult>| match result {
+        None => "not looked at",
+        Some(CheckResult::Absent) => "nothing there",
+        Some(CheckResult::Unsupported) => "unknown algorithm",
+        Some(CheckResult::Verified) => "holds",
+        Some(CheckResult::Broken) => "broken",
+    };
+    let error = zone.check_error.as_ref().map_or(String::new(), |error| format!("; {error}"));
+    format!("ZONEMD: {}; DNSSEC: {}{error}", word(zone.zonemd), word(zone.dnssec))
 }
 
 fn origin_detail(origin: &OriginStatus) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Times are of the processor, not the clock, so that other work on the machine disturbs them less.
 //!
-//! `cargo run --release -p zones --example measure [RECORDS]`
+//! `cargo run --release -p zones --example measure-zones [RECORDS]`
 
 use std::hint::black_box;
 use std::sync::Arc;

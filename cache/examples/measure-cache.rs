@@ -1,6 +1,6 @@
 //! What the cache costs: a hit, an answer taken in, a denial made from NSEC records, a purge; and its memory.
 //!
-//! `cargo run --release -p cache --example measure`
+//! `cargo run --release -p cache --example measure-cache`
 
 use std::hint::black_box;
 use std::sync::Arc;

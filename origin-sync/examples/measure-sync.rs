@@ -1,4 +1,4 @@
-//! Keeps one zone equal to an origin and prints what happens when: `measure ORIGIN ZONE STATE [NOTIFY-ADDRESS]`.
+//! Keeps one zone equal to an origin and prints what happens when: `measure-sync ORIGIN ZONE STATE [NOTIFY-ADDRESS]`.
 //! It ends on a line from standard input.
 
 use std::io::Read;
