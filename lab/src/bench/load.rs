@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::Path, time::Duration};
 
 use anyhow::bail;
-use parapet_lab::{LabError, Network};
+use parapet_lab::{LabError, Network, until};
 
 /// The generator sits on this core; so does whatever else runs.
 pub(crate) const GENERATOR_CORE: usize = 0;
@@ -11,6 +11,8 @@ pub(crate) const GENERATOR_CORE: usize = 0;
 pub(crate) const SERVER_CORE: usize = 1;
 /// What `kxdpgun` needs besides the seconds of load.
 const GENERATOR_EXTRA: Duration = Duration::from_secs(20);
+/// A socket of an earlier run is gone after this time.
+const SOCKET_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What one run of the generator saw.
 pub(crate) struct Load {
@@ -37,16 +39,20 @@ pub(crate) fn offer(
     rate_per_s: u32,
     seconds: u32,
 ) -> Result<Load, LabError> {
-    let output = net
+    let generator = net
         .host("client")
         .program("kxdpgun")
         .args(["-t", &seconds.to_string(), "-Q", &rate_per_s.to_string(), "-F", &format!("{GENERATOR_CORE}s1"), "-i"])
         .arg(questions.to_string_lossy())
         .arg(server.to_string())
         .core(Some(GENERATOR_CORE))
-        .deadline(Duration::from_secs(u64::from(seconds)) + GENERATOR_EXTRA)
-        .run()?
-        .success()?;
+        .deadline(Duration::from_secs(u64::from(seconds)) + GENERATOR_EXTRA);
+    // The kernel takes a moment to let go of the socket that the run before had.
+    let output = until("a socket for the generator", SOCKET_DEADLINE, || match generator.clone().run() {
+        Ok(output) if !output.status.success() && format!("{output:?}").contains("resource is busy") => None,
+        other => Some(other),
+    })??
+    .success()?;
     read(&output.stdout).ok_or_else(|| LabError::Failed {
         command: output.command.clone(),
         status: "a report that cannot be read".to_owned(),

@@ -100,7 +100,7 @@ impl Options {
     fn loads(&self) -> &[u32] {
         match self.name {
             _ if !self.loads.is_empty() => &self.loads,
-            Name::Ondemand => &[50_000, 100_000, 200_000, 300_000, 400_000],
+            Name::Ondemand => &[50_000, 100_000, 200_000, 400_000],
             _ => &[50_000, 100_000, 200_000, 300_000, 400_000, 600_000],
         }
     }

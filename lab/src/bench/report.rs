@@ -118,7 +118,7 @@ impl Report {
         }
         if compare {
             for peer in &peers {
-                write!(f, "{:>14}", format!("{own}/{peer}"))?;
+                write!(f, "{:>17}", format!("{own}/{peer}"))?;
             }
         }
         writeln!(f)?;
@@ -132,7 +132,7 @@ impl Report {
                     let ratio = values.get(&(case, own)).zip(values.get(&(case, *peer))).map(|(own, peer)| own / peer);
                     write!(
                         f,
-                        "{:>14}",
+                        "{:>17}",
                         ratio.filter(|ratio| ratio.is_finite()).map_or("–".into(), |ratio| format!("{ratio:.2} ×"))
                     )?;
                 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parapet_lab::counters::Counters;
 use parapet_lab::faults::Fault;
-use parapet_lab::{Edge, Named, ZoneSpec, dns, until};
+use parapet_lab::{Edge, Named, Rtype, ZoneSpec, dns, until};
 use parapet_tests::compare::NAMED_OPTIONS;
 use wire::Rcode;
 
@@ -71,7 +71,7 @@ fn two(scene: &Scene, timers: &str) -> Edge {
 fn stays_at(scene: &Scene, edge: &Edge, serial: u32) {
     let begun = Instant::now();
     while begun.elapsed() < WATCHED {
-        let seen = dns::serial(scene.client(), edge.v4(), ZONE);
+        let seen = dns::ask(scene.client(), edge.v4(), ZONE, Rtype::SOA).expect("an answer").serial();
         assert_eq!(seen, Some(serial), "after {:?}; {:#}", begun.elapsed(), status(edge, ZONE));
         std::thread::sleep(Duration::from_millis(20));
     }
