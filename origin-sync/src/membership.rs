@@ -19,6 +19,8 @@ use crate::store::ZoneStore;
 struct Forgotten {
     stores: Vec<Arc<ZoneStore>>,
     names: HashSet<NameBox>,
+    /// Their entries on the board, which whoever takes them out wipes; who comes anew under a name overwrites it.
+    shown: Vec<Box<str>>,
     /// Those that were filled on demand, with the ids that their caches have.
     on_demand: HashMap<NameBox, u64>,
 }
@@ -147,15 +149,20 @@ impl Service {
 
     /// Takes zones out: nothing more is done for them, and nobody is answered. Their files are the caller's to remove.
     pub(crate) fn take_out(&mut self, gone: Vec<u64>) -> Vec<Arc<ZoneStore>> {
-        let Forgotten { stores, names, on_demand } = self.forget(gone);
+        let Forgotten { stores, names, shown, on_demand } = self.forget(gone);
         self.swap_table(&names, &[]);
+        let mut board = self.parts.board.zones();
+        for name in &shown {
+            board.remove(&**name);
+        }
+        drop(board);
         let on_demand: Vec<u64> = on_demand.into_values().collect();
         self.parts.on_demand.configure(Vec::new(), &on_demand);
         self.publish_targets();
         stores
     }
 
-    /// Nothing more is done for these zones, but what is published of them stays.
+    /// Nothing more is done for these zones, but what is published and shown of them stays.
     fn forget(&mut self, zones: Vec<u64>) -> Forgotten {
         let mut forgotten = Forgotten::default();
         for id in zones {
@@ -169,7 +176,7 @@ impl Service {
             self.names.remove(&entry.settings.apex);
             self.waiters.remove(&id);
             forgotten.names.insert(entry.settings.apex.clone());
-            self.parts.board.zones().remove(&*entry.settings.name);
+            forgotten.shown.push(entry.settings.name.clone());
             match (entry.running, entry.attempt) {
                 (Some(running), _) => running.abort(),
                 (None, Some((_, address))) => self.lanes.forget(address, id),
