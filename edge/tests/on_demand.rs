@@ -15,7 +15,7 @@ use edge::{
     Waiter, bind,
 };
 use wire::{Class, Flags, Header, Message, Name, Rcode, Rtype, Section, Writer};
-use zones::{ZoneSlot, ZoneState, Zones};
+use zones::{Limits, ZoneBuilder, ZoneSlot, ZoneState, Zones};
 
 /// Longer than anything here takes; what has not happened by then has failed.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -49,6 +49,7 @@ impl MissHandler for Script {
 struct Running {
     edge: Edge,
     address: SocketAddr,
+    zones: Arc<Zones>,
     cache: Arc<Cache>,
     script: Arc<Script>,
 }
@@ -57,21 +58,21 @@ struct Running {
 fn start(listen: &str) -> Running {
     let sockets = bind(&[listen.parse().unwrap()], 1).expect("free ports");
     let address = sockets.addresses()[0];
-    let zones = Zones::new();
+    let zones = Arc::new(Zones::new());
     let slot = ZoneSlot::new(name("example.com"));
     slot.publish(ZoneState::OnDemand { id: ZONE });
     zones.insert(&Arc::new(slot));
     let (cache, script) = (Arc::new(Cache::new(1 << 20)), Arc::new(Script::default()));
     let (publisher, _) = health::channel("edge", Duration::from_secs(3), Instant::now());
     let context = EdgeContext {
-        zones: Arc::new(zones),
+        zones: Arc::clone(&zones),
         settings: Arc::new(ArcSwap::from_pointee(Settings::default())),
         notify: Arc::new(NoNotify),
         transfers: None,
         on_demand: Some(OnDemand { cache: Arc::clone(&cache), misses: Arc::clone(&script) as Arc<dyn MissHandler> }),
         health: publisher,
     };
-    Running { edge: Edge::start(sockets, context).unwrap(), address, cache, script }
+    Running { edge: Edge::start(sockets, context).unwrap(), address, zones, cache, script }
 }
 
 fn name(text: &str) -> Name {
@@ -332,6 +333,28 @@ fn failures_are_explained() {
     let refused = CachedAnswer::from_error(name("www.example.com").as_ref(), Rtype::A, Rcode::REFUSED, Instant::now());
     assert_eq!(complete(Some(Filled::Answer(Arc::new(refused)))), (Rcode::SERVFAIL, Some(23)));
     running.wait_for(|stats| stats.parked == 0 && stats.on_demand_for(OnDemandEvent::Failed) == 5);
+}
+
+/// A zone that came to be kept as a full copy while the question was under way.
+#[test]
+fn who_waited_for_a_cache_is_answered_from_the_copy_that_came() {
+    let running = start("127.0.0.1:0");
+    let socket = client(running.address);
+    socket.send(&query("www.example.com", Rtype::A, 1, Some((1232, false)))).unwrap();
+    let (_, waiter) = running.take_misses(1).pop().unwrap();
+    let (apex, host) = (name("example.com"), name("www.example.com"));
+    let mut builder = ZoneBuilder::new(apex, Limits::NONE);
+    let mut soa = [host.as_bytes(), host.as_bytes()].concat();
+    soa.extend([1u32, 3600, 600, 86_400, 300].iter().flat_map(|number| number.to_be_bytes()));
+    builder.add(apex.as_ref(), Rtype::SOA, 3600, &soa).unwrap();
+    builder.add(apex.as_ref(), Rtype::NS, 3600, host.as_bytes()).unwrap();
+    builder.add(host.as_ref(), Rtype::A, 77, &[192, 0, 2, 1]).unwrap();
+    let slot = ZoneSlot::new(apex);
+    slot.publish(ZoneState::Serving(Arc::new(builder.finish().unwrap())));
+    running.zones.insert(&Arc::new(slot));
+    waiter.complete(Filled::Failed(Failure::Gone));
+    let got = receive(&socket);
+    assert_eq!((records(&got), rcode_and_error(&got)), (vec![(Rtype::A, 77)], (Rcode::NOERROR, None)));
 }
 
 #[test]

@@ -166,7 +166,16 @@ pub fn respond_filled(
         on_demand::write_filled(&mut reply, question, filled, now, context.counters);
         Ok(reply.finish())
     };
-    let finished = write(out).unwrap_or_else(|Full| reply::write_bare(out, request.query.header, Rcode::SERVFAIL));
+    // While it waited, its zone may have come to be kept in another way, and has an answer now.
+    let finished = match filled {
+        Filled::Failed(Failure::Gone) => match try_answer(out, &request.form, question, context) {
+            Ok(Answered::Here(finished)) => Ok(finished),
+            Ok(Answered::Miss(_)) => write(out),
+            Err(full) => Err(full),
+        },
+        _ => write(out),
+    };
+    let finished = finished.unwrap_or_else(|Full| reply::write_bare(out, request.query.header, Rcode::SERVFAIL));
     context.counters.answer(finished.rcode, finished.truncated, finished.bytes);
     finished.bytes
 }
