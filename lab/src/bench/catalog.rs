@@ -12,11 +12,12 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use parapet_lab::{Edge, Knot, Lab, Named, Namespace, Network, Nsd, Topology, TsigKey, ZoneSpec, dns};
+use parapet_lab::{Edge, Knot, Lab, Named, Namespace, Network, Nsd, TsigKey, ZoneSpec, dns};
 
 use super::{
     Options, progress,
     report::{Report, Samples},
+    rig::topology,
     transfer::steady_memory,
 };
 use crate::subject::{Running, Subject};
@@ -86,13 +87,7 @@ struct Rig {
 impl Rig {
     fn build(members: usize) -> anyhow::Result<Rig> {
         let lab = Lab::new("bench-catalog")?;
-        let topology = Topology::new("bench", "a server between its client and its origin")
-            .host("server")
-            .host("client")
-            .host("origin")
-            .link("server", "client", 1)
-            .link("server", "origin", 2);
-        let net = lab.build(&topology)?;
+        let net = lab.build(&topology())?;
         let key = TsigKey::generate(&lab, "bench")?;
         let file = lab.folder().join("member.zone");
         std::fs::write(&file, MEMBER).context("writing the members' file")?;

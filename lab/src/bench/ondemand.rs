@@ -11,15 +11,14 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use parapet_lab::{
-    CachePeer, Edge, Lab, LabError, Named, Network, Topology, ZoneSpec, counters::Counters, dns, zone_text,
-};
+use parapet_lab::{CachePeer, Edge, Lab, LabError, Named, Network, ZoneSpec, counters::Counters, dns, zone_text};
 
 use super::{
     Options,
     load::{self, GENERATOR_CORE, SERVER_CORE},
     progress,
     report::{Report, Samples},
+    rig::topology,
 };
 use crate::subject::{Running, Subject};
 
@@ -83,13 +82,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
 impl Rig {
     fn build(names: u32) -> anyhow::Result<Rig> {
         let lab = Lab::new("bench-ondemand")?;
-        let topology = Topology::new("bench", "a cache between its client and its origin")
-            .host("server")
-            .host("client")
-            .host("origin")
-            .link("server", "client", 1)
-            .link("server", "origin", 2);
-        let net = lab.build(&topology)?;
+        let net = lab.build(&topology())?;
         let write = |name: &str, text: String| fs::write(lab.folder().join(name), text).context("writing questions");
         write("mix", mix(names))?;
         write("hot", hot())?;

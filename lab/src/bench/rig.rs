@@ -15,17 +15,21 @@ pub(crate) struct Rig {
     pub(crate) lab: Lab,
 }
 
+/// The network of the benchmarks with an origin: a wire to the client, another to the origin.
+pub(crate) fn topology() -> Topology {
+    Topology::new("bench", "a server between its client and its origin")
+        .host("server")
+        .host("client")
+        .host("origin")
+        .link("server", "client", 1)
+        .link("server", "origin", 2)
+}
+
 impl Rig {
     /// Build it with a zone of so many names.
     pub(crate) fn build(bench: &str, names: u32) -> Result<Rig, LabError> {
         let lab = Lab::new(bench)?;
-        let topology = Topology::new("bench", "a server between its client and its origin")
-            .host("server")
-            .host("client")
-            .host("origin")
-            .link("server", "client", 1)
-            .link("server", "origin", 2);
-        let net = lab.build(&topology)?;
+        let net = lab.build(&topology())?;
         let key = TsigKey::generate(&lab, "bench")?;
         let zone = lab.folder().join("large.zone");
         std::fs::write(&zone, zone_text::flat(ZONE, names))
