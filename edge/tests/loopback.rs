@@ -1,5 +1,7 @@
 //! The lanes over real sockets of the loopback interface, on ports that the kernel chooses.
 
+mod support;
+
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream, UdpSocket},
@@ -9,19 +11,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use edge::{DropReason, Edge, EdgeContext, NotifyHandler, NotifyOutcome, Settings, Stats, bind};
+use edge::{DropReason, Edge, EdgeContext, Settings, Stats, bind};
+use support::{DEADLINE, NoNotify, connect, prefixed, read_message};
 use wire::{Class, Header, Name, Rcode, Rtype, Writer};
-
-/// Longer than anything here takes; what has not happened by then has failed.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-struct NoNotify;
-
-impl NotifyHandler for NoNotify {
-    fn handle(&self, _: &[u8], _: SocketAddr, _: &mut [u8]) -> NotifyOutcome {
-        NotifyOutcome::Refuse
-    }
-}
 
 struct Running {
     edge: Edge,
@@ -63,10 +55,6 @@ fn identity(id: u16) -> Vec<u8> {
     query("id.server", Rtype::TXT, Class::CH, id)
 }
 
-fn prefixed(message: &[u8]) -> Vec<u8> {
-    [&(message.len() as u16).to_be_bytes()[..], message].concat()
-}
-
 fn check_identity(answer: &[u8], id: u16) {
     let header = Header::parse(answer).unwrap();
     assert_eq!((header.id, header.flags.rcode(), header.ancount), (id, Rcode::NOERROR, 1));
@@ -84,21 +72,6 @@ fn ask_udp(from: &str, to: SocketAddr) {
         let length = socket.recv(&mut answer).expect("an answer from the address that was asked");
         check_identity(&answer[..length], id);
     }
-}
-
-fn connect(to: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream.set_write_timeout(Some(DEADLINE)).unwrap();
-    stream
-}
-
-fn read_message(stream: &mut TcpStream) -> Vec<u8> {
-    let mut length = [0; 2];
-    stream.read_exact(&mut length).expect("the length of an answer");
-    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut message).expect("an answer");
-    message
 }
 
 /// Waits until the other side has closed the connection.

@@ -1,8 +1,10 @@
 //! Zones that are filled on demand, over real sockets: hits, misses, and what becomes of those who wait.
 
+mod support;
+
 use std::{
     io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream, UdpSocket},
+    net::{Shutdown, SocketAddr, UdpSocket},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -10,24 +12,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use cache::{Cache, CachedAnswer, Failure, Filled, TtlLimits};
-use edge::{
-    Edge, EdgeContext, Miss, MissHandler, NotifyHandler, NotifyOutcome, OnDemand, OnDemandEvent, Settings, Stats,
-    Waiter, bind,
-};
+use edge::{Edge, EdgeContext, Miss, MissHandler, OnDemand, OnDemandEvent, Settings, Stats, Waiter, bind};
+use support::{DEADLINE, NoNotify, connect, prefixed, read_message};
 use wire::{Class, Flags, Header, Message, Name, Rcode, Rtype, Section, Writer};
 use zones::{Limits, ZoneBuilder, ZoneSlot, ZoneState, Zones};
 
 /// Longer than anything here takes; what has not happened by then has failed.
-const DEADLINE: Duration = Duration::from_secs(20);
 const ZONE: u64 = 7;
-
-struct NoNotify;
-
-impl NotifyHandler for NoNotify {
-    fn handle(&self, _: &[u8], _: SocketAddr, _: &mut [u8]) -> NotifyOutcome {
-        NotifyOutcome::Refuse
-    }
-}
 
 /// Keeps the misses until the test says what becomes of them.
 #[derive(Default)]
@@ -380,24 +371,6 @@ fn transfers_are_refused_and_other_zones_too() {
     assert_eq!(ask("example.com", Rtype::AXFR), (Rcode::REFUSED, Some(18)));
     assert_eq!(ask("example.com", Rtype::IXFR), (Rcode::REFUSED, Some(18)));
     assert_eq!(ask("example.net", Rtype::A), (Rcode::REFUSED, Some(20)));
-}
-
-fn prefixed(message: &[u8]) -> Vec<u8> {
-    [&(message.len() as u16).to_be_bytes()[..], message].concat()
-}
-
-fn connect(to: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    stream
-}
-
-fn read_message(stream: &mut TcpStream) -> Vec<u8> {
-    let mut length = [0; 2];
-    stream.read_exact(&mut length).expect("the length of an answer");
-    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut message).expect("an answer");
-    message
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Transfers over real connections: made as they are taken, beside other clients, and given up when nobody takes them.
 
+mod support;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -13,22 +15,14 @@ use std::{
 
 use arc_swap::ArcSwap;
 use edge::{
-    DropReason, Edge, EdgeContext, MessageStream, NextMessage, NotifyHandler, NotifyOutcome, Settings, SignedQuery,
-    Transfer, TransferHandler, bind, line::Client,
+    DropReason, Edge, EdgeContext, MessageStream, NextMessage, Settings, SignedQuery, Transfer, TransferHandler, bind,
+    line::Client,
 };
+use support::{DEADLINE, NoNotify};
 use wire::{Class, HEADER_BYTES, Name, Rtype, Section, Writer};
 
 /// Longer than anything here takes; what has not happened by then has failed.
-const DEADLINE: Duration = Duration::from_secs(20);
 const MESSAGE_BYTES: usize = 60_000;
-
-struct NoNotify;
-
-impl NotifyHandler for NoNotify {
-    fn handle(&self, _: &[u8], _: SocketAddr, _: &mut [u8]) -> NotifyOutcome {
-        NotifyOutcome::Refuse
-    }
-}
 
 /// Gives so many messages, and counts those made and the streams that are open.
 struct Giver {

@@ -1,0 +1,40 @@
+//! What the tests over loopback share: a handler that refuses NOTIFY, and messages over TCP.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use edge::{NotifyHandler, NotifyOutcome};
+
+/// Whatever is waited for comes within this time.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Refuses every NOTIFY.
+pub(crate) struct NoNotify;
+
+impl NotifyHandler for NoNotify {
+    fn handle(&self, _: &[u8], _: SocketAddr, _: &mut [u8]) -> NotifyOutcome {
+        NotifyOutcome::Refuse
+    }
+}
+
+/// A message with its length in front.
+pub(crate) fn prefixed(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u16).to_be_bytes()[..], message].concat()
+}
+
+pub(crate) fn connect(to: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+pub(crate) fn read_message(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).expect("the length of an answer");
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message).expect("an answer");
+    message
+}
