@@ -29,9 +29,9 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use domain_name::{DomainNameError, normalise_domain_name};
 pub use for_node::{UPSTREAM_PREFIX, UnknownNode};
 pub use model::{
-    Api, ApiTls, Catalog, Config, DnssecPolicy, Downstream, Identity, Key, KeyAlgorithm, Lanes, Limits, LogFormat,
-    Mode, Network, Node, NodeApi, OnDemand, OnExpire, Origin, Roles, Timers, Tls, TransferLimits, TrustAnchor, Zone,
-    Zonemd,
+    AddressFamily, Anycast, Api, ApiTls, BfdSettings, Catalog, Config, DnssecPolicy, Downstream, FleetMember, Identity,
+    Key, KeyAlgorithm, Lanes, Limits, LogFormat, Mode, Neighbour, Network, Node, NodeApi, OnDemand, OnExpire, Origin,
+    Roles, RouteAttributes, Service, Timers, Tls, TransferLimits, TrustAnchor, Zone, ZoneCheck, Zonemd,
 };
 pub use prefix::{Prefix, PrefixError};
 pub use short_form::ShortForm;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+mod anycast;
 mod catalog;
 mod key;
 mod node;
@@ -10,6 +11,7 @@ mod origin;
 mod transfer;
 mod zone;
 
+pub use anycast::{AddressFamily, Anycast, BfdSettings, FleetMember, Neighbour, RouteAttributes, Service, ZoneCheck};
 pub use catalog::Catalog;
 pub use key::{Key, KeyAlgorithm};
 pub use node::{Api, ApiTls, Downstream, Identity, Lanes, Limits, LogFormat, Node, NodeApi, Roles};

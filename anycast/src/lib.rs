@@ -1,0 +1,14 @@
+//! Announces the node's service addresses by BGP while the node can answer, and stops within a fraction of a second when
+//! it cannot. It knows nothing of DNS: what it announces stands in the network file, whether it does follows from the
+//! published health of the other roles.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod adverts;
+mod status;
+
+pub use adverts::{Adverts, Cause};
+pub use status::{
+    AddressStatus, BfdStatus, ByHand, CheckStatus, MemberStatus, NeighbourStatus, NotificationStatus, QuotaStatus,
+    ReceivedStatus, RouteStatus, ServiceStatus, Status,
+};
