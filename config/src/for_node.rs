@@ -35,6 +35,8 @@ impl Network {
             zones: self.zones.clone(),
             cookie_secrets: self.cookie_secrets.clone(),
             catalogs: self.catalogs.clone(),
+            services: Vec::new(),
+            fleet: Vec::new(),
             node_key: self.node_key.clone(),
             downstream: self.downstream(name),
             peers: self.apis(),

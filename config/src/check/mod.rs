@@ -142,6 +142,7 @@ impl Checker<'_, '_> {
             origins: origins.iter().map(|(name, section)| (name.clone(), self.origin(name, section, keys))).collect(),
             zones: zones.iter().map(|(name, section)| self.zone(name, section, origins)).collect(),
             catalogs: catalogs.iter().map(|(name, section)| self.catalog(name, section, &tables)).collect(),
+            services: Vec::new(),
             keys: keys
                 .iter()
                 .filter_map(|(name, section)| Some((name.clone(), read_key(self, name, section)?)))

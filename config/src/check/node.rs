@@ -57,6 +57,8 @@ impl Checker<'_, '_> {
             upstream: self.resolve_all(section, "upstream", schema::NODE, nodes),
             upstream_fallback: section.boolean("upstream_fallback"),
             transfer_addresses,
+            anycast: None,
+            delay_s: 0,
         }
     }
 

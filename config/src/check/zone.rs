@@ -24,6 +24,8 @@ impl Checker<'_, '_> {
             zonemd: zonemd(section),
             dnssec: dnssec(&section.section("dnssec")),
             on_demand: on_demand(&section.section("on_demand")),
+            fresh_s_max: None,
+            checks: Vec::new(),
             catalog: None,
         }
     }

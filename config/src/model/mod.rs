@@ -34,6 +34,8 @@ pub struct Network {
     pub zones: Vec<Zone>,
     /// Catalog zones in the order of their names.
     pub catalogs: Vec<Catalog>,
+    /// Addresses that several nodes have in common, in the order of their names.
+    pub services: Vec<Service>,
     /// The key of [`Network::keys`] that signs what nodes ask of each other.
     pub node_key: Option<String>,
     /// DNS cookie secrets (RFC 9018): the first makes new cookies, a second is still accepted. At most two.
@@ -58,6 +60,11 @@ pub struct Config {
     pub zones: Vec<Zone>,
     /// Catalog zones in the order of their names.
     pub catalogs: Vec<Catalog>,
+    /// The services that this machine announces, in the order of their names.
+    pub services: Vec<Service>,
+    /// All other nodes that announce one of these services and say to others how they are, in the order of their
+    /// names.
+    pub fleet: Vec<FleetMember>,
     /// The key of [`Config::keys`] that signs what nodes ask of each other.
     pub node_key: Option<String>,
     /// Nodes that take their zones from this one: they may transfer, and are notified.
@@ -80,6 +87,7 @@ impl fmt::Debug for Network {
             .field("origins", &self.origins)
             .field("zones", &self.zones)
             .field("catalogs", &self.catalogs)
+            .field("services", &self.services)
             .finish_non_exhaustive()
     }
 }
@@ -93,6 +101,7 @@ impl fmt::Debug for Config {
             .field("origins", &self.origins)
             .field("zones", &self.zones)
             .field("catalogs", &self.catalogs)
+            .field("services", &self.services)
             .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::Anycast;
+
 /// One machine of the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -38,6 +40,11 @@ pub struct Node {
     pub upstream_fallback: bool,
     /// Where other nodes reach it for transfers and NOTIFY.
     pub transfer_addresses: Vec<SocketAddr>,
+    /// What it announces by BGP, if it does.
+    pub anycast: Option<Anycast>,
+    /// How long new zones and a new network file wait before they count here: deliberately delayed input; 0: not at
+    /// all.
+    pub delay_s: u32,
 }
 
 /// A node's HTTP API.

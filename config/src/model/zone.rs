@@ -1,6 +1,6 @@
 //! Zones: how each is filled, and what is answered for it.
 
-use super::{DnssecPolicy, Timers, TransferLimits, Zonemd};
+use super::{DnssecPolicy, Timers, TransferLimits, ZoneCheck, Zonemd};
 
 /// A zone that the edges answer for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct Zone {
     pub dnssec: DnssecPolicy,
     /// In mode on-demand: how its origins are asked, and how long answers are kept.
     pub on_demand: OnDemand,
+    /// A copy that no origin has confirmed for so long is too old: the node would rather not be asked.
+    pub fresh_s_max: Option<u32>,
+    /// What a node asks its own sockets, beside the SOA, to know that it answers correctly.
+    pub checks: Vec<ZoneCheck>,
     /// The catalog that it is a member of. Never set by the file: whoever reads the catalog sets it.
     pub catalog: Option<String>,
 }
@@ -45,6 +49,8 @@ impl Default for Zone {
             zonemd: Zonemd::default(),
             dnssec: DnssecPolicy::default(),
             on_demand: OnDemand::default(),
+            fresh_s_max: None,
+            checks: Vec::new(),
             catalog: None,
         }
     }
