@@ -8,10 +8,12 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use arc_swap::ArcSwapOption;
 
 /// What a service says of itself, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,15 +38,6 @@ impl State {
             State::Down => "down",
         }
     }
-
-    fn from_bits(bits: u64) -> State {
-        match bits & STATE_MASK {
-            0 => State::Up,
-            1 => State::Degraded,
-            2 => State::Draining,
-            _ => State::Down,
-        }
-    }
 }
 
 impl fmt::Display for State {
@@ -53,30 +46,66 @@ impl fmt::Display for State {
     }
 }
 
-// One word holds both, so that a reader never sees a new state with an old expiry:
-//
-//   63                                      2 1  0
-//  +-----------------------------------------+----+
-//  | expires, milliseconds after the epoch   |state|
-//  +-----------------------------------------+----+
-const STATE_BITS: u32 = 2;
-const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
-const NEVER_PUBLISHED: u64 = State::Down as u64;
+/// What a service says of itself, in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// How it is.
+    pub state: State,
+    /// Whether the node had better stay, worse, than leave for it when too few others would be left: a zone that is
+    /// stale, a probe that fails. What is not soft is certain: nobody is served any better by waiting.
+    pub soft: bool,
+    /// Why it is not [`State::Up`], in a line; empty when all is well.
+    pub why: String,
+}
+
+impl Report {
+    /// All is well.
+    pub fn up() -> Report {
+        State::Up.into()
+    }
+
+    /// Something that weighs no more than having too few others.
+    pub fn soft(state: State, why: impl Into<String>) -> Report {
+        Report { state, soft: true, why: why.into() }
+    }
+
+    /// Something certain.
+    pub fn hard(state: State, why: impl Into<String>) -> Report {
+        Report { state, soft: false, why: why.into() }
+    }
+}
+
+impl From<State> for Report {
+    fn from(state: State) -> Report {
+        Report { state, soft: false, why: String::new() }
+    }
+}
+
+/// What a reader finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The report: the last one, or that there is none.
+    pub report: Report,
+    /// Whether the publisher has fallen silent, is gone, or has not yet said anything; it reads as down, which is hard.
+    pub silent: bool,
+}
+
+/// A report and its end, swapped together, so that a reader never sees one with another's words or expiry.
+#[derive(Debug)]
+struct Published {
+    report: Report,
+    expires: Duration,
+}
 
 #[derive(Debug)]
 struct Cell {
     name: String,
     epoch: Instant,
     lifetime: Duration,
-    word: AtomicU64,
-}
-
-impl Cell {
-    /// Milliseconds from the epoch to `now`; 0 for a `now` before it.
-    fn since_epoch_ms(&self, now: Instant) -> u64 {
-        let elapsed = now.saturating_duration_since(self.epoch).as_millis();
-        u64::try_from(elapsed).unwrap_or(u64::MAX) & (u64::MAX >> STATE_BITS)
-    }
+    /// `None` before the first and after the last publication.
+    published: ArcSwapOption<Published>,
+    /// Whether there ever was one.
+    begun: AtomicBool,
 }
 
 /// Makes the two ends of one published state.
@@ -84,7 +113,13 @@ impl Cell {
 /// `name` is what the state is of, `now` becomes the epoch that the expiry counts from, and a state that is not
 /// repeated within `lifetime` reads as [`State::Down`]. So does everything before the first publication.
 pub fn channel(name: impl Into<String>, lifetime: Duration, now: Instant) -> (Publisher, Reader) {
-    let cell = Arc::new(Cell { name: name.into(), epoch: now, lifetime, word: AtomicU64::new(NEVER_PUBLISHED) });
+    let cell = Arc::new(Cell {
+        name: name.into(),
+        epoch: now,
+        lifetime,
+        published: ArcSwapOption::empty(),
+        begun: AtomicBool::new(false),
+    });
     (Publisher { cell: Arc::clone(&cell) }, Reader { cell })
 }
 
@@ -97,9 +132,14 @@ pub struct Publisher {
 impl Publisher {
     /// Says `state`, until `now` + the channel's lifetime.
     pub fn publish(&self, state: State, now: Instant) {
-        let lifetime_ms = u64::try_from(self.cell.lifetime.as_millis()).unwrap_or(u64::MAX);
-        let expires_ms = self.cell.since_epoch_ms(now).saturating_add(lifetime_ms).min(u64::MAX >> STATE_BITS);
-        self.cell.word.store((expires_ms << STATE_BITS) | state as u64, Ordering::Release);
+        self.publish_report(state.into(), now);
+    }
+
+    /// The same with all there is to say.
+    pub fn publish_report(&self, report: Report, now: Instant) {
+        let expires = now.saturating_duration_since(self.cell.epoch).saturating_add(self.cell.lifetime);
+        self.cell.published.store(Some(Arc::new(Published { report, expires })));
+        self.cell.begun.store(true, Ordering::Release);
     }
 
     /// How long a state lasts unless it is repeated.
@@ -110,7 +150,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        self.cell.word.store(NEVER_PUBLISHED, Ordering::Release);
+        self.cell.published.store(None);
     }
 }
 
@@ -128,8 +168,31 @@ impl Reader {
 
     /// The state at `now`: the last one published, or [`State::Down`] once it has expired.
     pub fn read(&self, now: Instant) -> State {
-        let word = self.cell.word.load(Ordering::Acquire);
-        if self.cell.since_epoch_ms(now) < word >> STATE_BITS { State::from_bits(word) } else { State::Down }
+        self.with(now, |published| published.map_or(State::Down, |published| published.report.state))
+    }
+
+    /// The same in full.
+    pub fn read_report(&self, now: Instant) -> Reading {
+        self.with(now, |published| match published {
+            Some(published) => Reading { report: published.report.clone(), silent: false },
+            None => Reading { report: Report::hard(State::Down, self.silence()), silent: true },
+        })
+    }
+
+    fn with<R>(&self, now: Instant, read: impl FnOnce(Option<&Published>) -> R) -> R {
+        let published = self.cell.published.load();
+        let since_epoch = now.saturating_duration_since(self.cell.epoch);
+        read(published.as_deref().filter(|published| since_epoch < published.expires))
+    }
+
+    fn silence(&self) -> String {
+        if !self.cell.begun.load(Ordering::Acquire) {
+            return "has not yet said anything".to_owned();
+        }
+        if self.cell.published.load().is_none() {
+            return "has ended".to_owned();
+        }
+        format!("has said nothing for {} ms", self.cell.lifetime.as_millis())
     }
 }
 
@@ -174,6 +237,23 @@ mod tests {
         assert_eq!(reader.read(epoch), State::Up);
         drop(publisher);
         assert_eq!(reader.read(epoch), State::Down);
+    }
+
+    #[test]
+    fn a_report_comes_with_its_words() {
+        let epoch = Instant::now();
+        let (publisher, reader) = channel("answers", LIFETIME, epoch);
+        let read = |at| reader.read_report(epoch + at);
+        let silent = |why: &str| Reading { report: Report::hard(State::Down, why), silent: true };
+        assert_eq!(read(Duration::ZERO), silent("has not yet said anything"));
+        let report = Report::soft(State::Down, "www.example.com. has the wrong address");
+        publisher.publish_report(report.clone(), epoch);
+        assert_eq!(read(LIFETIME - Duration::from_nanos(1)), Reading { report, silent: false });
+        assert_eq!(read(LIFETIME), silent("has said nothing for 3000 ms"));
+        publisher.publish(State::Up, epoch + LIFETIME);
+        assert_eq!(read(LIFETIME), Reading { report: Report::up(), silent: false });
+        drop(publisher);
+        assert_eq!(read(LIFETIME), silent("has ended"));
     }
 
     #[test]
