@@ -36,6 +36,7 @@ mod link;
 mod namespace;
 mod process;
 mod program;
+pub mod routers;
 mod run;
 pub mod scripted;
 mod servers;

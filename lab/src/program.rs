@@ -255,6 +255,9 @@ fn package_of(program: &str) -> &'static str {
         "tc" => "iproute2",
         "dnsdist" => "dnsdist",
         "unbound" => "unbound",
+        "bird" => "bird2",
+        "gobgpd" | "gobgp" => "gobgpd",
+        "exabgp" => "exabgp",
         "ping" => "iputils-ping",
         _ => "what provides it",
     }
