@@ -5,9 +5,11 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod adverts;
+mod error;
 mod status;
 
 pub use adverts::{Adverts, Cause};
+pub use error::Error;
 pub use status::{
     AddressStatus, BfdStatus, ByHand, CheckStatus, MemberStatus, NeighbourStatus, NotificationStatus, QuotaStatus,
     ReceivedStatus, RouteStatus, ServiceStatus, Status,

@@ -1,0 +1,36 @@
+//! What can go wrong when the announcing is started.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What was tried, and why it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listener for BGP sessions could not be bound.
+    #[error("cannot listen for BGP at {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The password of a neighbour could not be read.
+    #[error("no password for neighbour {neighbour} in {}: {why}", path.display())]
+    Password {
+        /// The neighbour.
+        neighbour: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A key or a TTL could not be put on a listener.
+    #[error("cannot protect the BGP listener at {address}: {source}")]
+    Protect {
+        /// The listener's address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
