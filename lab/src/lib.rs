@@ -44,6 +44,7 @@ mod sweep;
 pub mod topologies;
 mod topology;
 mod wait;
+pub mod wires;
 pub mod zone_text;
 
 pub use dns::{Reply, Rtype};
@@ -58,3 +59,4 @@ pub use servers::{
 };
 pub use topology::{Host, Link, Network, Topology};
 pub use wait::until;
+pub use wires::Wire;

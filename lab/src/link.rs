@@ -54,6 +54,12 @@ impl Netlink {
         self.handle.link().set(message).execute().await.map_err(failed(format!("setting {name} down")))
     }
 
+    pub(crate) async fn carrier(&self, name: &str, carrier: bool) -> Result<(), LabError> {
+        let attribute = LinkAttribute::Carrier(u8::from(carrier));
+        let message = LinkUnspec::new_with_name(name).append_extra_attribute(attribute).build();
+        self.handle.link().set(message).execute().await.map_err(failed(format!("setting the carrier of {name}")))
+    }
+
     pub(crate) async fn address(&self, name: &str, address: IpAddr, prefix_bits: u8) -> Result<(), LabError> {
         let index = self.link(name).await?.header.index;
         let doing = format!("giving {name} the address {address}/{prefix_bits}");

@@ -123,6 +123,11 @@ impl Namespace {
         self.netlink(|net| async move { if up { net.up(interface).await } else { net.down(interface).await } })
     }
 
+    /// Take an interface's carrier, or give it back: what [`crate::Wire::unplug`] does at each end.
+    pub(crate) fn set_carrier(&self, interface: &str, carrier: bool) -> Result<(), LabError> {
+        self.netlink(|net| async move { net.carrier(interface, carrier).await })
+    }
+
     /// Packets that an interface received and sent.
     pub fn interface_packets(&self, interface: &str) -> Result<(u64, u64), LabError> {
         self.netlink(|net| async move { net.packets(interface).await })

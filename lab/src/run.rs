@@ -15,7 +15,7 @@ use nix::{
     unistd::geteuid,
 };
 
-use crate::{LabError, Namespace, Network, Topology, keeper, process::Registry, sweep};
+use crate::{LabError, Namespace, Network, Topology, keeper, process::Registry, sweep, wires};
 
 /// Set in the environment, a run's folder is kept for reading afterwards.
 const KEEP: &str = "PARAPET_LAB_KEEP";
@@ -31,6 +31,7 @@ pub(crate) struct Inner {
     run: String,
     folder: PathBuf,
     pub(crate) processes: Registry,
+    pub(crate) wires: wires::Forwarder,
 }
 
 impl Lab {
@@ -48,7 +49,15 @@ impl Lab {
         let folder = base.join(&run);
         fs::create_dir_all(&folder).map_err(LabError::io(format!("creating {}", folder.display())))?;
         keeper::belongings().folders.insert(folder.clone());
-        Ok(Lab { inner: Arc::new(Inner { name: name.to_owned(), run, folder, processes: Registry::default() }) })
+        Ok(Lab {
+            inner: Arc::new(Inner {
+                name: name.to_owned(),
+                run,
+                folder,
+                processes: Registry::default(),
+                wires: wires::Forwarder::default(),
+            }),
+        })
     }
 
     /// The run's name.
@@ -95,6 +104,7 @@ impl Drop for Lab {
             self.inner.processes.print_tails(&self.inner.name);
         }
         self.inner.processes.kill_all();
+        self.inner.wires.stop();
         if std::env::var_os(KEEP).is_some() {
             eprintln!("lab {}: kept {}", self.inner.name, self.inner.folder.display());
         } else {
