@@ -17,6 +17,10 @@ const ATTEMPT: Duration = Duration::from_millis(500);
 const ATTEMPTS_MAX: u32 = 4;
 /// The payload size offered by EDNS, RFC 6891.
 const PAYLOAD_BYTES: u16 = 1232;
+/// The type of EDNS' record, RFC 6891.
+const OPT: u16 = 41;
+/// The option by which a server says who it is, RFC 5001.
+const NSID: u16 = 3;
 
 /// The type of a record.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -95,6 +99,39 @@ impl Reply {
         let from = soa.rdata.len().checked_sub(20)?;
         Some(u32::from_be_bytes(soa.rdata.get(from..from + 4)?.try_into().ok()?))
     }
+
+    /// Who answered, as far as it says so to who asks with [`encode_query_for_nsid`].
+    pub fn nsid(&self) -> Option<&[u8]> {
+        let number = |offset: usize| Some(u16::from_be_bytes(self.message.get(offset..offset + 2)?.try_into().ok()?));
+        let mut offset = 12;
+        for _ in 0..number(4)? {
+            offset = skip_name(&self.message, offset)? + 4;
+        }
+        for _ in 0..u32::from(number(6)?) + u32::from(number(8)?) {
+            offset = skip_record(&self.message, offset)?;
+        }
+        for _ in 0..number(10)? {
+            let fixed = skip_name(&self.message, offset)?;
+            let next = skip_record(&self.message, offset)?;
+            if number(fixed)? == OPT {
+                return option(self.message.get(fixed + 10..next)?, NSID);
+            }
+            offset = next;
+        }
+        None
+    }
+}
+
+/// The data of the first option with this code in the data of an OPT record, RFC 6891 §6.1.2.
+fn option(mut options: &[u8], wanted: u16) -> Option<&[u8]> {
+    while let Some((&[c0, c1, l0, l1], rest)) = options.split_first_chunk::<4>() {
+        let (data, tail) = rest.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
+        if u16::from_be_bytes([c0, c1]) == wanted {
+            return Some(data);
+        }
+        options = tail;
+    }
+    None
 }
 
 /// A client inside a namespace with a socket to one server.
@@ -220,7 +257,18 @@ pub fn encode_query(id: u16, name: &str, rtype: Rtype) -> Option<Vec<u8>> {
     Some(query)
 }
 
-fn decode_reply(message: &[u8], id: u16, elapsed: Duration) -> Option<Reply> {
+/// The same, and asks the server who it is (RFC 5001).
+pub fn encode_query_for_nsid(id: u16, name: &str, rtype: Rtype) -> Option<Vec<u8>> {
+    let mut query = encode_query(id, name, rtype)?;
+    // The length of the OPT record's data comes last.
+    query.truncate(query.len().checked_sub(2)?);
+    query.extend([0, 4]);
+    query.extend(NSID.to_be_bytes());
+    query.extend([0, 0]);
+    Some(query)
+}
+
+pub(crate) fn decode_reply(message: &[u8], id: u16, elapsed: Duration) -> Option<Reply> {
     let number = |offset: usize| Some(u16::from_be_bytes(message.get(offset..offset + 2)?.try_into().ok()?));
     let flags = number(2)?;
     if number(0)? != id || flags & 0x8000 == 0 {
@@ -265,6 +313,12 @@ fn decode_record(message: &[u8], offset: usize) -> Option<(Record, usize)> {
     Some((record, end))
 }
 
+fn skip_record(message: &[u8], offset: usize) -> Option<usize> {
+    let fixed = skip_name(message, offset)?;
+    let length: [u8; 2] = message.get(fixed + 8..fixed + 10)?.try_into().ok()?;
+    Some(fixed + 10 + usize::from(u16::from_be_bytes(length)))
+}
+
 fn skip_name(message: &[u8], mut offset: usize) -> Option<usize> {
     loop {
         match *message.get(offset)? {
@@ -293,6 +347,23 @@ mod tests {
         assert!(decode_reply(&message, 8, Duration::ZERO).is_none());
         for end in 0..message.len() {
             assert!(decode_reply(&message[..end], 7, Duration::ZERO).is_none());
+        }
+    }
+
+    #[test]
+    fn who_answered_is_read() {
+        let mut message = encode_query_for_nsid(7, "www.example.com", Rtype::A).unwrap();
+        message[2] = 0x84;
+        let length = message.len();
+        message.extend(*b"ams-1");
+        message[length - 1] = 5;
+        message[length - 5] = 9;
+        let nsid = |message: &[u8]| {
+            decode_reply(message, 7, Duration::ZERO).and_then(|reply| reply.nsid().map(<[u8]>::to_vec))
+        };
+        assert_eq!(nsid(&message).as_deref(), Some(b"ams-1".as_slice()));
+        for end in 0..message.len() {
+            assert_eq!(nsid(&message[..end]), None);
         }
     }
 

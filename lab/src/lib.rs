@@ -34,6 +34,7 @@ pub mod faults;
 mod keeper;
 mod link;
 mod namespace;
+pub mod prober;
 mod process;
 mod program;
 pub mod routers;
