@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use parapet_lab::{Lab, Topology, routers::Bird, until};
+use parapet_lab::{
+    Lab, Topology,
+    routers::{Bird, PeerSpec, Router, RouterKind, RouterSpec},
+    until,
+};
 
 /// Sessions come up within this time, also on a machine that has much else to do.
 const DEADLINE: Duration = Duration::from_secs(40);
@@ -48,4 +52,92 @@ fn two_birds_exchange_routes_and_one_that_freezes_is_noticed_by_bfd() {
 
     second.start_again().expect("it starts again with what it had last");
     until("the session", DEADLINE, || first.is_established("peer").then_some(())).expect("it comes back");
+}
+
+/// A BIRD stands in for an edge: it announces one prefix of each family with all the attributes that edges give.
+fn edge_config(own: IpAddr, router: IpAddr) -> String {
+    let attributes = "bgp_path.prepend(65010); bgp_med = 100; bgp_community.add((65010, 100)); \
+                      bgp_large_community.add((65010, 1, 2)); bgp_ext_community.add((rt, 65010, 100));";
+    format!(
+        "router id 10.1.0.2;\nprotocol device {{ }}\nprotocol bfd {{ }}\n\
+         protocol static {{ ipv4; route 192.0.2.0/24 blackhole; }}\n\
+         protocol static {{ ipv6; route 2001:db8:53::/48 blackhole; }}\n\
+         protocol bgp r1 {{ local {own} as 65010; neighbor {router} as 64501; direct; hold time 3;\n\
+         connect retry time 1; connect delay time 1; error wait time 1,2; bfd {{ interval 50 ms; multiplier 3; }};\n\
+         password \"secret\";\n\
+         ipv4 {{ import all; export filter {{ {attributes} accept; }}; }};\n\
+         ipv6 {{ import all; export filter {{ {attributes} accept; }}; }}; }}\n"
+    )
+}
+
+fn shows_what_an_edge_announces(kind: RouterKind) {
+    let lab = Lab::new("routers").expect("a lab");
+    let topology = Topology::new("pair", "a router and an edge").router("r1").router("edge").link("r1", "edge", 1);
+    let net = lab.build(&topology).expect("a network");
+    let [at, edge_at] = [net.host("r1"), net.host("edge")];
+    let with_bfd = matches!(kind, RouterKind::Bird | RouterKind::Frr);
+    let peer = PeerSpec {
+        password: Some("secret".into()),
+        bfd_ms: with_bfd.then_some(50),
+        ..PeerSpec::new(at.v4(), edge_at.v4(), 65010)
+    };
+    let spec = RouterSpec::new(64501, [10, 1, 0, 1].into()).peer(peer).announce("198.51.100.0/24");
+    let mut router = kind.start(at, &spec).expect("a router");
+    let config = edge_config(edge_at.v4(), at.v4());
+    let config = if with_bfd { config } else { config.replace("bfd { interval 50 ms; multiplier 3; };", "") };
+    let edge = Bird::at(edge_at).config(&config).start().expect("bird");
+
+    let peer = edge_at.v4();
+    let both = || router.routes(peer).ok().filter(|routes| routes.len() == 2);
+    let routes = until("two routes", DEADLINE, both).unwrap_or_else(|error| {
+        panic!("{error}; state {:?}, routes {:?}", router.state(peer), router.routes(peer));
+    });
+    for prefix in ["192.0.2.0/24", "2001:db8:53::/48"] {
+        let route = routes.iter().find(|route| route.prefix == prefix).expect("the prefix");
+        assert_eq!(route.as_path, [65010, 65010], "{route:?}");
+        assert_eq!(route.med, Some(100), "{route:?}");
+        assert_eq!(route.communities, ["65010:100"], "{route:?}");
+        assert_eq!(route.large_communities, ["65010:1:2"], "{route:?}");
+        assert_eq!(route.extended_communities, ["rt:65010:100"], "{route:?}");
+    }
+    assert!(router.is_established(peer), "{:?}", router.state(peer));
+    let heard = || edge.routes("protocol r1").is_ok_and(|routes| !routes.is_empty()).then_some(());
+    until("the router's own prefix", DEADLINE, heard).expect("the router's own prefix");
+    if with_bfd {
+        until("BFD", DEADLINE, || router.bfd_state(peer).filter(|state| state == "up")).expect("BFD comes up");
+    }
+    router.refresh(peer).expect("a refresh");
+    router.shut_down(peer, "for the night").expect("a shutdown");
+    let down = || (!edge.is_established("r1")).then_some(());
+    until("the end of the session", DEADLINE, down).expect("the end of the session");
+    router.enable(peer).expect("a session again");
+    until("the session", DEADLINE, || router.is_established(peer).then_some(())).expect("it comes back");
+    router.kill().expect("its end");
+    router.start_again().expect("a start after it was killed");
+    until("routes again", DEADLINE, both_of(&*router, peer)).expect("routes after a start");
+    assert!(edge.process().is_running());
+}
+
+fn both_of(router: &dyn Router, peer: IpAddr) -> impl FnMut() -> Option<()> {
+    move || router.routes(peer).is_ok_and(|routes| routes.len() == 2).then_some(())
+}
+
+#[test]
+fn bird_shows_what_an_edge_announces() {
+    shows_what_an_edge_announces(RouterKind::Bird);
+}
+
+#[test]
+fn frr_shows_what_an_edge_announces() {
+    shows_what_an_edge_announces(RouterKind::Frr);
+}
+
+#[test]
+fn gobgp_shows_what_an_edge_announces() {
+    shows_what_an_edge_announces(RouterKind::GoBgp);
+}
+
+#[test]
+fn exabgp_shows_what_an_edge_announces() {
+    shows_what_an_edge_announces(RouterKind::ExaBgp);
 }
