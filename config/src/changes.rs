@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Catalog, Config, Limits, Node, Zone};
+use ipnet::IpNet;
+
+use crate::model::{Catalog, Config, Limits, Node, Service, Zone};
+
+mod anycast;
 
 /// What differs between a running configuration and a new one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub struct Changes {
     pub cookies: bool,
     /// Whether other nodes differ in how they are reached or take their zones from here.
     pub peers: bool,
+    /// Whether the services that the node announces, or the other nodes that do, differ in what needs no restart.
+    pub services: bool,
 }
 
 /// An item of a node that differs.
@@ -37,9 +43,10 @@ impl Changes {
     pub fn between(old: &Config, new: &Config) -> Self {
         let (before, after) = (zones_by_name(old), zones_by_name(new));
         let mut changes = Self {
-            node: node_changes(&old.node, &new.node),
+            node: node_changes(&old.node, &new.node).chain(anycast::changes(old, new)).collect(),
             cookies: (&old.cookie_secrets, old.cookies_required) != (&new.cookie_secrets, new.cookies_required),
             catalogs: catalog_changes(old, new),
+            services: (prefixes(old), &old.fleet) != (prefixes(new), &new.fleet),
             peers: (&old.downstream, &old.peers) != (&new.downstream, &new.peers) || !same_node_key(old, new),
             ..Self::default()
         };
@@ -106,7 +113,7 @@ fn same_origins(old: &Config, new: &Config, names: &[String]) -> bool {
     })
 }
 
-fn node_changes(old: &Node, new: &Node) -> Vec<NodeChange> {
+fn node_changes(old: &Node, new: &Node) -> impl Iterator<Item = NodeChange> {
     let upstream = |node: &Node| (node.upstream.clone(), node.upstream_fallback);
     // The cache's table is made once.
     let other_limits = |limits: &Limits| Limits { cache_bytes_max: 0, ..limits.clone() };
@@ -126,7 +133,20 @@ fn node_changes(old: &Node, new: &Node) -> Vec<NodeChange> {
         ("api", old.api != new.api, true),
         ("upstream", upstream(old) != upstream(new), false),
         ("transfer_addresses", old.transfer_addresses != new.transfer_addresses, false),
+        ("delay_s", old.delay_s != new.delay_s, false),
     ];
+    named(items)
+}
+
+fn named<const N: usize>(items: [(&'static str, bool, bool); N]) -> impl Iterator<Item = NodeChange> {
     let differs = items.into_iter().filter(|(_, differs, _)| *differs);
-    differs.map(|(item, _, needs_restart)| NodeChange { item, needs_restart }).collect()
+    differs.map(|(item, _, needs_restart)| NodeChange { item, needs_restart })
+}
+
+/// What a reload can change of the services.
+fn prefixes(config: &Config) -> Vec<(&str, &[IpNet], u32)> {
+    fn of(service: &Service) -> (&str, &[IpNet], u32) {
+        (&service.name, &service.prefixes, service.nodes_min)
+    }
+    config.services.iter().map(of).collect()
 }

@@ -1,6 +1,6 @@
 //! The commented default file, written from the schema.
 
-use crate::schema::{Item, Kind, Naming, Presence, TABLES, TEMPLATE, TEMPLATES, Table};
+use crate::schema::{ANYCAST, Item, Kind, Naming, Presence, TABLES, TEMPLATE, TEMPLATES, Table};
 
 /// Columns of a comment.
 const COLUMNS: usize = 118;
@@ -28,7 +28,8 @@ pub fn default_file() -> String {
             }
             continue;
         }
-        write_table(&mut text, table, &header(table, table.name), false);
+        // Who wants no anycast has no service.
+        write_table(&mut text, table, &header(table, table.name), Place::Top { left_out: table.name == ANYCAST });
     }
     text
 }
@@ -42,9 +43,21 @@ fn header(table: &Table, path: &str) -> String {
     }
 }
 
-fn write_table(text: &mut String, table: &Table, header: &str, nested: bool) {
-    // A table within another that need not be there is commented out as a whole.
-    let left_out = nested && table.naming != Naming::Single;
+/// Where a table stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At the top, and perhaps commented out as a whole.
+    Top { left_out: bool },
+    /// Within another, which is perhaps commented out as a whole.
+    Within { left_out: bool },
+}
+
+fn write_table(text: &mut String, table: &Table, header: &str, place: Place) {
+    // A table within another that need not be there is commented out as a whole, with all within.
+    let (nested, left_out) = match place {
+        Place::Top { left_out } => (false, left_out),
+        Place::Within { left_out } => (true, left_out || table.naming != Naming::Single),
+    };
     let hash = if left_out { "#" } else { "" };
     text.push_str(&format!("{hash}[{header}]\n"));
     let mut given = nested;
@@ -67,7 +80,8 @@ fn write_table(text: &mut String, table: &Table, header: &str, nested: bool) {
     for inner in table.tables {
         text.push('\n');
         comment(text, inner.about);
-        write_table(text, inner, &format!("{header}.{}", self::header(inner, inner.name)), true);
+        let header = format!("{header}.{}", self::header(inner, inner.name));
+        write_table(text, inner, &header, Place::Within { left_out });
     }
 }
 

@@ -1,7 +1,7 @@
 //! One machine's part of the network file: its own tables, and what the other machines are to it.
 
 use crate::diagnostic::did_you_mean;
-use crate::model::{Api, Config, Downstream, Mode, Network, Node, NodeApi, Origin};
+use crate::model::{Api, Config, Downstream, FleetMember, Mode, Network, Node, NodeApi, Origin, Service};
 use crate::prefix::Prefix;
 
 /// How the names of origins start that are nodes of the network themselves. No name in the file can.
@@ -35,8 +35,8 @@ impl Network {
             zones: self.zones.clone(),
             cookie_secrets: self.cookie_secrets.clone(),
             catalogs: self.catalogs.clone(),
-            services: Vec::new(),
-            fleet: Vec::new(),
+            services: self.services_of(node),
+            fleet: self.fleet_of(node),
             node_key: self.node_key.clone(),
             downstream: self.downstream(name),
             peers: self.apis(),
@@ -53,6 +53,25 @@ impl Network {
             Some(NodeApi { node: node.name.clone(), url, token_file, ca_file })
         };
         self.nodes.values().filter_map(api).collect()
+    }
+
+    /// The services that a node announces.
+    fn services_of(&self, node: &Node) -> Vec<Service> {
+        let announced = |service: &&Service| node.anycast.as_ref().is_some_and(|anycast| anycast.announces(service));
+        self.services.iter().filter(announced).cloned().collect()
+    }
+
+    /// The other nodes that announce what this one does, and say how they are.
+    fn fleet_of(&self, node: &Node) -> Vec<FleetMember> {
+        let Some(own) = &node.anycast else { return Vec::new() };
+        let others = self.nodes.values().filter(|other| other.name != node.name);
+        let member = |other: &Node| {
+            let anycast = other.anycast.as_ref()?;
+            let shared = anycast.services.iter().any(|service| own.services.contains(service));
+            let address = anycast.fleet.filter(|_| shared)?;
+            Some(FleetMember { node: other.name.clone(), address, services: anycast.services.clone() })
+        };
+        others.filter_map(member).collect()
     }
 
     /// The nodes that name this one as upstream.

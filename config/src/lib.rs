@@ -10,6 +10,7 @@
 
 mod changes;
 mod check;
+mod communities;
 mod default_file;
 mod diagnostic;
 mod domain_name;
@@ -21,9 +22,11 @@ pub mod schema;
 mod short_form;
 mod tsig_keygen;
 mod value;
+mod zone_check;
 
 pub use changes::{Changes, NodeChange};
 pub use check::{Parsed, SecretFile, SecretFiles};
+pub use communities::{format_community, format_extended_community, format_large_community};
 pub use default_file::default_file;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use domain_name::{DomainNameError, normalise_domain_name};

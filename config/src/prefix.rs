@@ -22,6 +22,11 @@ pub enum PrefixError {
 }
 
 impl Prefix {
+    /// The same as what routes are made of.
+    pub fn net(&self) -> IpNet {
+        self.0
+    }
+
     /// Whether the address is within the prefix. An IPv4-mapped IPv6 address counts as the IPv4 address it carries.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())

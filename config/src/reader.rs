@@ -96,7 +96,7 @@ pub(crate) fn read_section(
         let inner_path = join(path, table.name);
         let inner = here.and_then(|(_, value)| as_table(sink, &inner_path, value));
         if table.naming == Naming::Label {
-            section.entries.insert(table.name, read_entries(sink, table, &inner_path, inner));
+            section.entries.insert(table.name, read_entries(sink, table, &inner_path, inner, fill));
             continue;
         }
         let shared = fill.template().and_then(|template| template.sections.get(table.name));
@@ -120,8 +120,17 @@ fn read_entries(
     schema: &Table,
     path: &str,
     document: Option<&DeTable<'_>>,
+    fill: Fill<'_>,
 ) -> BTreeMap<String, Section> {
     let mut entries = BTreeMap::new();
+    let shared = fill.template().and_then(|template| template.entries.get(schema.name));
+    let fill_of = |name: &str| {
+        let shared = shared.and_then(|shared| shared.get(name));
+        match fill {
+            Fill::Partly(_) => Fill::Partly(shared),
+            Fill::From(_) => Fill::From(shared),
+        }
+    };
     for (key, value) in document.into_iter().flatten() {
         let (name, at) = (key.get_ref().as_ref(), key.span().start);
         let path = join(path, name);
@@ -133,7 +142,14 @@ fn read_entries(
             sink.error(at, &path, "one more", format_args!("at most {INNER_ENTRIES_MAX} of them"));
             break;
         } else {
-            entries.insert(name.to_owned(), read_section(sink, schema, &path, inner, at, Fill::From(None)));
+            entries.insert(name.to_owned(), read_section(sink, schema, &path, inner, at, fill_of(name)));
+        }
+    }
+    // What the template has and the table does not name.
+    for (name, template) in shared.into_iter().flatten() {
+        if !entries.contains_key(name) {
+            let path = join(path, name);
+            entries.insert(name.clone(), read_section(sink, schema, &path, None, template.at, fill_of(name)));
         }
     }
     entries
@@ -327,6 +343,16 @@ impl Section {
     pub(crate) fn socket(&self, name: &str) -> Option<SocketAddr> {
         match self.found(name) {
             Some(Found { value: Value::Socket(address), .. }) => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// The address of another machine, with this port where none is given.
+    pub(crate) fn address(&self, name: &str, port: u16) -> Option<SocketAddr> {
+        match self.found(name) {
+            Some(Found { value: Value::Address(address, given), .. }) => {
+                Some(SocketAddr::new(*address, given.unwrap_or(port)))
+            }
             _ => None,
         }
     }

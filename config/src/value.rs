@@ -5,11 +5,13 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use base64::Engine as _;
 use toml::de::DeValue;
 
+use crate::communities::{parse_community, parse_extended_community, parse_large_community};
 use crate::diagnostic::{did_you_mean, shorten};
-use crate::model::TrustAnchor;
+use crate::model::{TrustAnchor, ZoneCheck};
 use crate::prefix::Prefix;
 use crate::schema::Kind;
 use crate::tsig_keygen::decode_secret;
+use crate::zone_check::parse_zone_check;
 
 /// The port of DNS over UDP and TCP.
 pub const DNS_PORT: u16 = 53;
@@ -30,6 +32,10 @@ pub(crate) enum Value {
     Pin([u8; 32]),
     TrustAnchor(TrustAnchor),
     Ip(IpAddr),
+    Community(u32),
+    LargeCommunity([u32; 3]),
+    ExtendedCommunity([u8; 8]),
+    ZoneCheck(ZoneCheck),
     Prefix(Prefix),
     List(Vec<Found>),
 }
@@ -63,18 +69,18 @@ pub fn parse_listen_address(text: &str) -> Result<SocketAddr, String> {
 
 /// An address to ask, with port 53 if none is given: `192.0.2.53`, `192.0.2.53:5353`, `2001:db8::53`, `[2001:db8::53]:53`.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    read_address(text).map(|(ip, port)| SocketAddr::new(ip, port.unwrap_or(DNS_PORT)))
+    read_address(text, DNS_PORT).map(|(ip, port)| SocketAddr::new(ip, port.unwrap_or(DNS_PORT)))
 }
 
 /// An address to ask, and its port if one is given.
-fn read_address(text: &str) -> Result<(IpAddr, Option<u16>), String> {
+fn read_address(text: &str, port_of_protocol: u16) -> Result<(IpAddr, Option<u16>), String> {
     let (ip, port) = if let Ok(address) = text.parse::<SocketAddr>() {
         (address.ip(), Some(address.port()))
     } else {
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         match bare.map_or_else(|| text.parse::<IpAddr>().ok(), |v6| v6.parse::<Ipv6Addr>().ok().map(IpAddr::V6)) {
             Some(ip) => (ip, None),
-            None => return Err(Kind::Address.describe()),
+            None => return Err(Kind::Address { port: port_of_protocol }.describe()),
         }
     };
     if port == Some(0) {
@@ -120,10 +126,15 @@ fn read_text(kind: &Kind, text: &str) -> Result<Value, String> {
         Kind::Secret => decode_secret(text).map(Value::Secret).map_err(str::to_owned),
         Kind::CookieSecret => decode_hex(text).map(Value::CookieSecret).ok_or_else(otherwise),
         Kind::Listen => parse_listen_address(text).map(Value::Socket),
-        Kind::Address => read_address(text).map(|(ip, port)| Value::Address(ip, port)),
+        Kind::Address { port } => read_address(text, *port).map(|(ip, port)| Value::Address(ip, port)),
         Kind::Url => is_url(text).then(|| Value::Text(text.trim_end_matches('/').to_owned())).ok_or_else(otherwise),
         Kind::Pin => read_pin(text).map(Value::Pin).ok_or_else(otherwise),
         Kind::TrustAnchor => read_trust_anchor(text).map(Value::TrustAnchor).ok_or_else(otherwise),
+        Kind::Ip => text.parse().map(Value::Ip).map_err(|_| otherwise()),
+        Kind::Community => parse_community(text).map(Value::Community).ok_or_else(otherwise),
+        Kind::LargeCommunity => parse_large_community(text).map(Value::LargeCommunity).ok_or_else(otherwise),
+        Kind::ExtendedCommunity => parse_extended_community(text).map(Value::ExtendedCommunity).ok_or_else(otherwise),
+        Kind::ZoneCheck => parse_zone_check(text).map(Value::ZoneCheck),
         Kind::Ipv4 => text.parse().map(|ip| Value::Ip(IpAddr::V4(ip))).map_err(|_| otherwise()),
         Kind::Ipv6 => text.parse().map(|ip| Value::Ip(IpAddr::V6(ip))).map_err(|_| otherwise()),
         Kind::Prefix => text.parse().map(Value::Prefix).map_err(|why: crate::PrefixError| why.to_string()),

@@ -9,7 +9,7 @@ use support::{Files, KEY_FILE};
 const DEFAULT_FILE: &str = include_str!("../default.toml");
 
 fn files() -> Files {
-    Files([("/etc/parapet/transfer.key", KEY_FILE)].into())
+    Files([("/etc/parapet/transfer.key", KEY_FILE), ("/etc/parapet/r1.password", "not a secret")].into())
 }
 
 #[test]

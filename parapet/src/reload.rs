@@ -104,11 +104,21 @@ impl Reload {
 }
 
 /// Sockets, folders and users stay as they are; only what the lanes and the zones read can change under way.
-fn keep_what_needs_a_restart(current: &Config, new: Config) -> Config {
-    let Node { identity, limits, upstream, upstream_fallback, transfer_addresses, .. } = new.node;
+fn keep_what_needs_a_restart(current: &Config, mut new: Config) -> Config {
+    new.keep_bound_anycast(current);
+    let Node { identity, limits, upstream, upstream_fallback, transfer_addresses, anycast, delay_s, .. } = new.node;
     let limits = Limits { cache_bytes_max: current.node.limits.cache_bytes_max, ..limits };
-    let current = current.node.clone();
-    Config { node: Node { identity, limits, upstream, upstream_fallback, transfer_addresses, ..current }, ..new }
+    let node = Node {
+        identity,
+        limits,
+        upstream,
+        upstream_fallback,
+        transfer_addresses,
+        anycast,
+        delay_s,
+        ..current.node.clone()
+    };
+    Config { node, ..new }
 }
 
 /// Logs each diagnostic, with its parts as fields.

@@ -13,10 +13,13 @@ use crate::reader::{Fill, LABEL_BYTES_MAX, Section, as_table, is_label, join, re
 use crate::schema::{self, Naming, Table};
 use crate::value::Found;
 
+mod anycast;
 mod catalog;
+mod fleet;
 mod key;
 mod node;
 mod origin;
+mod service;
 mod tree;
 mod zone;
 
@@ -84,6 +87,7 @@ type Entries = BTreeMap<String, Section>;
 /// All tables of the file that have many entries.
 struct Tables {
     nodes: Entries,
+    services: Entries,
     keys: Entries,
     origins: Entries,
     zones: Entries,
@@ -111,6 +115,7 @@ impl Checker<'_, '_> {
         let node_defaults = defaults.get(schema::NODE);
         let tables = Tables {
             nodes: self.entries(&schema::NODE_TABLE, document, Fill::From(node_defaults)),
+            services: self.entries(&schema::SERVICE_TABLE, document, Fill::From(None)),
             keys: self.entries(&schema::KEY_TABLE, document, Fill::From(None)),
             origins: self.entries(&schema::ORIGIN_TABLE, document, Fill::From(None)),
             zones: self.entries(&schema::ZONE, document, Fill::From(zone_defaults)),
@@ -127,12 +132,11 @@ impl Checker<'_, '_> {
         };
         self.check_use(&tables, &shared);
         let Tables { keys, origins, zones, catalogs, .. } = &tables;
-        let nodes: BTreeMap<_, _> = tables
-            .nodes
-            .iter()
-            .map(|(name, section)| (name.clone(), self.node(name, section, &tables.nodes)))
-            .collect();
+        let nodes: BTreeMap<_, _> =
+            tables.nodes.iter().map(|(name, section)| (name.clone(), self.node(name, section, &tables))).collect();
         self.check_tree(&tables, &shared, &nodes);
+        let services = self.services(&tables.services);
+        self.check_fleet(&tables, &shared, &nodes, &services);
         Network {
             name: shared.text("name").unwrap_or_default().to_owned(),
             node_key: shared.text("node_key").and_then(|key| self.resolve_key(&shared, "node_key", key, keys)),
@@ -142,7 +146,7 @@ impl Checker<'_, '_> {
             origins: origins.iter().map(|(name, section)| (name.clone(), self.origin(name, section, keys))).collect(),
             zones: zones.iter().map(|(name, section)| self.zone(name, section, origins)).collect(),
             catalogs: catalogs.iter().map(|(name, section)| self.catalog(name, section, &tables)).collect(),
-            services: Vec::new(),
+            services,
             keys: keys
                 .iter()
                 .filter_map(|(name, section)| Some((name.clone(), read_key(self, name, section)?)))

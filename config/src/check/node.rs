@@ -1,6 +1,8 @@
 //! Nodes: what a machine binds, keeps and tells, and where it takes its zones from.
 
-use super::{Checker, Entries};
+use std::net::IpAddr;
+
+use super::{Checker, Tables};
 use crate::model::{Api, ApiTls, Identity, Lanes, Limits, LogFormat, Node, Roles};
 use crate::reader::{Section, join};
 use crate::schema;
@@ -10,7 +12,7 @@ use crate::value::{DNS_PORT, Value};
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 impl Checker<'_, '_> {
-    pub(super) fn node(&mut self, name: &str, section: &Section, nodes: &Entries) -> Node {
+    pub(super) fn node(&mut self, name: &str, section: &Section, tables: &Tables) -> Node {
         let state_dir = self.path(section, "state_dir").unwrap_or_default();
         let control = self.path(section, "control").unwrap_or_else(|| state_dir.join("control.sock"));
         if control.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
@@ -34,8 +36,9 @@ impl Checker<'_, '_> {
         let listen = section.sockets(self.sink, "listen", DNS_PORT);
         let transfer_addresses = match section.found("transfer_addresses") {
             Some(_) => section.sockets(self.sink, "transfer_addresses", DNS_PORT),
-            None => listen.iter().copied().filter(|address| !address.ip().is_unspecified()).collect(),
+            None => listen.iter().copied().filter(|address| is_its_own(address.ip(), tables)).collect(),
         };
+        let delay_s = section.number("delay_s");
         Node {
             name: name.to_owned(),
             roles: Roles { edge: has_role("edge") },
@@ -54,11 +57,11 @@ impl Checker<'_, '_> {
             lanes: Lanes::Sockets,
             log: if section.text("log") == Some("json") { LogFormat::Json } else { LogFormat::Text },
             api: section.optional_section("api").and_then(|api| self.api(api)),
-            upstream: self.resolve_all(section, "upstream", schema::NODE, nodes),
+            upstream: self.resolve_all(section, "upstream", schema::NODE, &tables.nodes),
             upstream_fallback: section.boolean("upstream_fallback"),
             transfer_addresses,
-            anycast: None,
-            delay_s: 0,
+            anycast: section.optional_section("anycast").map(|anycast| self.anycast(anycast, delay_s, tables)),
+            delay_s,
         }
     }
 
@@ -79,6 +82,13 @@ impl Checker<'_, '_> {
         let url = section.text("url").map_or_else(|| format!("{scheme}://{listen}"), str::to_owned);
         Some(Api { listen, token_file, tls, url, ca_file: self.path(section, "ca_file").or(certificate) })
     }
+}
+
+/// Whether other nodes reach this one by the address, and no other.
+fn is_its_own(address: IpAddr, tables: &Tables) -> bool {
+    let mut services = tables.services.values();
+    let is_shared = services.any(|service| service.addresses("addresses").iter().any(|(other, _)| *other == address));
+    !address.is_unspecified() && !is_shared
 }
 
 fn limits(section: &Section) -> Limits {

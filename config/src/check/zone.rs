@@ -1,10 +1,11 @@
 //! Zones and templates, and what catalogs have in common with them.
 
 use super::{Checker, Entries};
-use crate::model::{DnssecPolicy, Mode, OnDemand, OnExpire, Timers, TransferLimits, Zone, Zonemd};
+use crate::model::{DnssecPolicy, Mode, OnDemand, OnExpire, Timers, TransferLimits, Zone, ZoneCheck, Zonemd};
 use crate::reader::{Section, join};
 use crate::schema;
 use crate::value::Value;
+use crate::zone_check::of_zone;
 
 impl Checker<'_, '_> {
     pub(super) fn zone(&mut self, name: &str, section: &Section, origins: &Entries) -> Zone {
@@ -24,10 +25,32 @@ impl Checker<'_, '_> {
             zonemd: zonemd(section),
             dnssec: dnssec(&section.section("dnssec")),
             on_demand: on_demand(&section.section("on_demand")),
-            fresh_s_max: None,
-            checks: Vec::new(),
+            fresh_s_max: Some(section.number("fresh_s_max")).filter(|seconds| *seconds > 0),
+            checks: self.zone_checks(name, section),
             catalog: None,
         }
+    }
+
+    /// What the node asks itself about the zone. A template, which has no name, keeps them for the zones that it makes.
+    fn zone_checks(&mut self, name: &str, section: &Section) -> Vec<ZoneCheck> {
+        let mut checks = Vec::new();
+        for (index, found) in section.list("checks").iter().enumerate() {
+            let Value::ZoneCheck(check) = &found.value else { continue };
+            if name.is_empty() {
+                checks.push(check.clone());
+                continue;
+            }
+            match of_zone(check, name) {
+                Some(check) => checks.push(check),
+                None => {
+                    let path = format!("{}[{index}]", join(&section.path, "checks"));
+                    let at = found.at.unwrap_or(section.at);
+                    let expected = format!("a name within {name:?}, relative or with a dot at its end");
+                    self.sink.error(at, &path, format_args!("{:?}", check.name), expected);
+                }
+            }
+        }
+        checks
     }
 
     /// Warns of what a zone says itself and its mode has no use for.
@@ -46,7 +69,7 @@ impl Checker<'_, '_> {
         if !is_copy {
             let expected =
                 "on_demand.whole_records_max beside it, or mode \"push\" or \"pull\": a cache has no whole copy";
-            for item in ["ixfr", "on_expire", "zonemd"] {
+            for item in ["ixfr", "on_expire", "zonemd", "fresh_s_max"] {
                 self.warn_of_no_use(section, item, expected);
             }
             for table in [section.section("timers"), section.section("transfer")] {

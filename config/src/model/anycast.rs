@@ -119,7 +119,7 @@ pub struct BfdSettings {
     pub multiplier: u8,
 }
 
-/// A node that announces a service that this one announces too; and this one.
+/// Another node that announces a service that this one announces too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FleetMember {
     /// Its name.

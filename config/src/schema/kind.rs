@@ -1,5 +1,7 @@
 //! The types that items have.
 
+use crate::value::DNS_PORT;
+
 /// The type and range of an item's value.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -27,8 +29,13 @@ pub enum Kind {
     CookieSecret,
     /// An address and port to listen on.
     Listen,
-    /// An address to ask, with the port of its protocol if none is given.
-    Address,
+    /// The address of another machine, with the port of the protocol if none is given.
+    Address {
+        /// That port.
+        port: u16,
+    },
+    /// An address.
+    Ip,
     /// An IPv4 address.
     Ipv4,
     /// An IPv6 address.
@@ -39,6 +46,14 @@ pub enum Kind {
     Pin,
     /// A DS record's key tag, algorithm, digest type and digest (RFC 4034 §5.3).
     TrustAnchor,
+    /// A community (RFC 1997).
+    Community,
+    /// A large community (RFC 8092).
+    LargeCommunity,
+    /// An extended community (RFC 4360).
+    ExtendedCommunity,
+    /// A question about a zone and what must be in the answer.
+    ZoneCheck,
     /// An address prefix.
     Prefix,
     /// The name of something in another table.
@@ -69,9 +84,20 @@ impl Kind {
             Self::Secret => "a secret in base64, as `tsig-keygen` prints it".to_owned(),
             Self::CookieSecret => "a secret of 32 hexadecimal digits, as `openssl rand -hex 16` prints it".to_owned(),
             Self::Listen => "an address and port such as \"192.0.2.1:53\" or \"[2001:db8::1]:53\"".to_owned(),
-            Self::Address => {
+            Self::Address { port: DNS_PORT } => {
                 "an address, with a port if it is not 53, such as \"192.0.2.53\" or \"[2001:db8::53]:5353\"".to_owned()
             }
+            Self::Address { port } => format!(
+                "an address, with a port if it is not {port}, such as \"192.0.2.1\" or \"[2001:db8::1]:{port}\""
+            ),
+            Self::Ip => "an address such as \"192.0.2.53\" or \"2001:db8::53\"".to_owned(),
+            Self::Community => "a community such as \"65010:100\" or \"NO_EXPORT\"".to_owned(),
+            Self::LargeCommunity => "a large community such as \"65010:1:2\"".to_owned(),
+            Self::ExtendedCommunity => {
+                "an extended community such as \"rt:65010:100\", \"ro:192.0.2.1:7\" or \"0x\" and 16 hexadecimal digits"
+                    .to_owned()
+            }
+            Self::ZoneCheck => "a name, A or AAAA, and if need be an address, such as \"www A 192.0.2.80\"".to_owned(),
             Self::Ipv4 => "an IPv4 address".to_owned(),
             Self::Ipv6 => "an IPv6 address".to_owned(),
             Self::Url => "a URL without a path, such as \"https://192.0.2.1:8053\"".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! The reader, the checks and the commented default file all follow from these tables; a new item is added here first.
 
+mod anycast;
 mod catalog;
 mod kind;
 mod network;
@@ -9,6 +10,7 @@ mod node;
 mod origin;
 mod zone;
 
+pub use anycast::SERVICE_TABLE;
 pub use catalog::CATALOG;
 pub use kind::Kind;
 pub use network::{KEY_TABLE, NETWORK};
@@ -17,6 +19,7 @@ pub use origin::ORIGIN_TABLE;
 pub use zone::{TEMPLATE_TABLE, ZONE};
 
 /// Names of the tables, for references between them.
+pub(crate) const ANYCAST: &str = "anycast";
 pub(crate) const KEY: &str = "key";
 pub(crate) const NODE: &str = "node";
 pub(crate) const ORIGIN: &str = "origin";
@@ -38,6 +41,16 @@ pub const PINS_MAX: u64 = 16;
 pub const TRUST_ANCHORS_MAX: u64 = 16;
 /// Groups of one catalog that have a template.
 pub const GROUPS_MAX: usize = 1024;
+/// Services of one node; prefixes and addresses of one service.
+pub const SERVICES_MAX: u64 = 64;
+/// Communities of one kind that a route has.
+pub const COMMUNITIES_MAX: u64 = 32;
+/// Checks of one zone.
+pub const CHECKS_MAX: u64 = 16;
+/// Where routers take BGP (RFC 4271 §8).
+pub const BGP_PORT: u16 = 179;
+/// Where nodes hear from each other how they are.
+pub const FLEET_PORT: u16 = 8179;
 /// UDP lanes of one node.
 pub const WORKERS_MAX: u64 = 1024;
 
@@ -122,8 +135,8 @@ pub static DEFAULTS: Table =
     single("defaults", "[defaults.node] and [defaults.zone] hold what nodes and zones have in common.", &[]);
 
 /// The tables of the file, in the order of the default file.
-pub static TABLES: [&Table; 8] =
-    [&NETWORK, &DEFAULTS, &NODE_TABLE, &KEY_TABLE, &ORIGIN_TABLE, &ZONE, &TEMPLATE_TABLE, &CATALOG];
+pub static TABLES: [&Table; 9] =
+    [&NETWORK, &DEFAULTS, &NODE_TABLE, &SERVICE_TABLE, &KEY_TABLE, &ORIGIN_TABLE, &ZONE, &TEMPLATE_TABLE, &CATALOG];
 
 /// The tables that have a template in `[defaults]`.
 pub static TEMPLATES: [&Table; 2] = [&NODE_TABLE, &ZONE];

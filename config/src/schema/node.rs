@@ -1,9 +1,11 @@
 //! `[node.NAME]`: the machines.
 
+use super::anycast::NODE_ANYCAST;
 use super::{
-    Kind, LISTEN_MAX, NODE, Naming, ORIGINS_PER_ZONE_MAX, Table, UPSTREAMS_MAX, WORKERS_MAX, item, optional,
+    Kind, LISTEN_MAX, NODE, Naming, ORIGINS_PER_ZONE_MAX, Table, UPSTREAMS_MAX, WORKERS_MAX, YEAR_S, item, optional,
     optional_single, required, single,
 };
+use crate::value::DNS_PORT;
 
 /// `[node.NAME]`
 pub static NODE_TABLE: Table = Table {
@@ -62,10 +64,17 @@ pub static NODE_TABLE: Table = Table {
         ),
         optional(
             "transfer_addresses",
-            Kind::List { of: &Kind::Address, min: 1, max: ORIGINS_PER_ZONE_MAX },
+            Kind::List { of: &Kind::Address { port: DNS_PORT }, min: 1, max: ORIGINS_PER_ZONE_MAX },
             "[\"192.0.2.1\"]",
             "Where other nodes reach this one for transfers and NOTIFY, at addresses of its own: nothing that it shares \
              with other nodes by anycast. Without it: the addresses of `listen` that are no wildcards.",
+        ),
+        item(
+            "delay_s",
+            Kind::Integer { min: 0, max: YEAR_S },
+            "0",
+            "Deliberately delayed input: new zones and a new network file count on this node so much later than on \
+             others, so that it still answers when a bad one has made the others fail. 0 means at once.",
         ),
         item("log", Kind::Choice(&["text", "json"]), "\"text\"", "The form of the log on standard error."),
     ],
@@ -180,5 +189,6 @@ pub static NODE_TABLE: Table = Table {
                 ),
             ],
         ),
+        NODE_ANYCAST,
     ],
 };

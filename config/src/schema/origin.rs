@@ -4,6 +4,7 @@ use super::{
     KEY, Kind, Naming, ORIGIN, ORIGINS_PER_ZONE_MAX, PINS_MAX, PREFIXES_MAX, Table, item, optional, optional_single,
     required,
 };
+use crate::value::DNS_PORT;
 
 /// `[origin.NAME]`
 pub static ORIGIN_TABLE: Table = Table {
@@ -14,7 +15,7 @@ pub static ORIGIN_TABLE: Table = Table {
     items: &[
         required(
             "addresses",
-            Kind::List { of: &Kind::Address, min: 1, max: ORIGINS_PER_ZONE_MAX },
+            Kind::List { of: &Kind::Address { port: DNS_PORT }, min: 1, max: ORIGINS_PER_ZONE_MAX },
             "[\"192.0.2.53\", \"[2001:db8::53]:53\"]",
             "Where it answers, tried in this order. Where no port is given it is 53, or 853 with [origin.NAME.tls].",
         ),

@@ -1,8 +1,8 @@
 //! `[zone."NAME"]`, and `[template.NAME]` for the zones that catalogs bring.
 
 use super::{
-    Item, Kind, Naming, ORIGIN, ORIGINS_PER_ZONE_MAX, TEMPLATE, TRUST_ANCHORS_MAX, Table, YEAR_S, item, required,
-    single,
+    CHECKS_MAX, Item, Kind, Naming, ORIGIN, ORIGINS_PER_ZONE_MAX, TEMPLATE, TRUST_ANCHORS_MAX, Table, YEAR_S, item,
+    required, single,
 };
 
 /// `[zone."NAME"]`
@@ -40,6 +40,20 @@ pub static ZONE: Table = Table {
             "What is answered once the copy has expired: SERVFAIL, or the last copy (RFC 8767).",
         ),
         ZONEMD,
+        item(
+            "fresh_s_max",
+            Kind::Integer { min: 0, max: YEAR_S },
+            "0",
+            "A copy that no origin has confirmed for so long makes a node with anycast want to leave; 0 means never. An \
+             expired copy always does.",
+        ),
+        item(
+            "checks",
+            Kind::List { of: &Kind::ZoneCheck, min: 0, max: CHECKS_MAX },
+            "[]",
+            "What a node with anycast asks its own sockets, beside the SOA, to know that it answers correctly: a name \
+             (below the zone, or with a dot at its end), A or AAAA, and an address that must be in the answer.",
+        ),
     ],
     tables: &[
         TIMERS,
