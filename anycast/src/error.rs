@@ -1,7 +1,7 @@
 //! What can go wrong when the announcing is started.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// What was tried, and why it failed.
@@ -30,6 +30,20 @@ pub enum Error {
     Protect {
         /// The listener's address.
         address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A socket for BFD could not be bound.
+    #[error("cannot listen for BFD at {address}, port 3784: {source}")]
+    BfdBind {
+        /// The address.
+        address: IpAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The thread for BFD could not be started.
+    #[error("cannot start BFD: {source}")]
+    BfdStart {
         /// Why.
         source: io::Error,
     },

@@ -5,6 +5,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod adverts;
+pub mod bfd;
 pub mod bgp;
 mod error;
 mod status;
