@@ -144,16 +144,7 @@ impl Client {
     /// A client in `namespace` that asks `server`.
     pub fn new(namespace: &Namespace, server: SocketAddr) -> Result<Client, LabError> {
         let socket = namespace
-            .enter(|| {
-                let any: SocketAddr = if server.is_ipv4() {
-                    (std::net::Ipv4Addr::UNSPECIFIED, 0).into()
-                } else {
-                    (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
-                };
-                let socket = UdpSocket::bind(any)?;
-                socket.connect(server)?;
-                Ok(socket)
-            })?
+            .enter(|| connect(server))?
             .map_err(LabError::io(format!("opening a socket to {server} in {}", namespace.name())))?;
         Ok(Client { socket, next_id: 1 })
     }
@@ -198,6 +189,23 @@ impl Client {
             }
         }
     }
+}
+
+fn connect(server: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = if server.is_ipv4() {
+        (std::net::Ipv4Addr::UNSPECIFIED, 0).into()
+    } else {
+        (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(server)?;
+    Ok(socket)
+}
+
+/// The serial that `server` answers with for `zone` to who asks from where this program runs, once.
+pub fn serial_here(server: IpAddr, zone: &str) -> Option<u32> {
+    let mut client = Client { socket: connect(SocketAddr::new(server, PORT)).ok()?, next_id: 1 };
+    client.ask_once(zone, Rtype::SOA, ATTEMPT).filter(|reply| reply.aa)?.serial()
 }
 
 /// Ask `server` one question on port 53 from `namespace`; lost datagrams are sent again.

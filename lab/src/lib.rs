@@ -30,6 +30,7 @@
 pub mod counters;
 pub mod dns;
 mod error;
+pub mod failover;
 pub mod faults;
 mod keeper;
 mod link;

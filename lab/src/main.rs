@@ -54,12 +54,25 @@ enum Command {
         /// The topology's name, from `parapet-lab list`.
         name: String,
     },
+    /// Is this server's copy of a zone the origin's? The check that anycast-healthchecker runs in `bench failover`.
+    #[command(hide = true)]
+    Check {
+        /// The server.
+        server: std::net::IpAddr,
+        /// The origin.
+        origin: std::net::IpAddr,
+        /// The zone.
+        zone: String,
+    },
     /// Measure, beside peers in the same run; prints a table with ratios.
     Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Check { server, origin, zone } = &cli.command {
+        return if check(*server, *origin, zone) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let result = parapet_lab::clean_up_on_signals().map_err(anyhow::Error::from).and_then(|()| match cli.command {
         Command::List => {
             list();
@@ -68,6 +81,7 @@ fn main() -> ExitCode {
         Command::Demo { edges } => demo::run(edges),
         Command::Up { name } => up::run(&name),
         Command::Bench(options) => bench::run(&options),
+        Command::Check { .. } => Ok(()),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -79,6 +93,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Both answer, and with the same serial. One question each: who checks decides how often that must fail.
+fn check(server: std::net::IpAddr, origin: std::net::IpAddr, zone: &str) -> bool {
+    let serial = |address| parapet_lab::dns::serial_here(address, zone);
+    serial(server).is_some_and(|own| serial(origin) == Some(own))
 }
 
 fn list() {

@@ -119,6 +119,11 @@ impl Process {
         kill(self.inner.pid, signal).map_err(LabError::errno(format!("sending {signal} to {}", self.inner.label)))
     }
 
+    /// Send a signal to it and to what it has started, as far as that stays in its process group.
+    pub fn signal_group(&self, signal: Signal) -> Result<(), LabError> {
+        killpg(self.inner.pid, signal).map_err(LabError::errno(format!("sending {signal} to {}", self.inner.label)))
+    }
+
     /// End it: SIGTERM, and after a while SIGKILL. Waits for its children too: NSD's hold the sockets somewhat longer.
     /// Gives the exit status.
     pub fn stop(&self) -> Result<ExitStatus, LabError> {

@@ -4,7 +4,7 @@ use crate::Topology;
 
 /// All of them.
 pub fn all() -> Vec<Topology> {
-    vec![hidden_origin(), pair()]
+    vec![hidden_origin(), pair(), two_edges()]
 }
 
 /// The topology called `name`.
@@ -37,4 +37,22 @@ pub fn pair() -> Topology {
         .host("server")
         .host("client")
         .link("server", "client", 1)
+}
+
+/// Two edges behind one router that a client asks through, and a network of its own to the origin: what failing over is
+/// tested on.
+pub fn two_edges() -> Topology {
+    Topology::new("two-edges", "two edges behind a router, a client, an origin on a network of its own")
+        .router("router")
+        .router("manage")
+        .host("origin")
+        .host("edge1")
+        .host("edge2")
+        .host("client")
+        .link("router", "edge1", 11)
+        .link("router", "edge2", 12)
+        .link("router", "client", 21)
+        .link("manage", "origin", 30)
+        .link("manage", "edge1", 31)
+        .link("manage", "edge2", 32)
 }

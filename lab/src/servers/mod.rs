@@ -128,7 +128,7 @@ impl Server {
 }
 
 /// Write one file of a server's folder.
-fn write(path: &Path, text: &str) -> Result<(), LabError> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), LabError> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(LabError::io(format!("creating {}", folder.display())))?;
     }
