@@ -8,6 +8,7 @@ mod adverts;
 pub mod bfd;
 pub mod bgp;
 mod error;
+pub mod session;
 mod status;
 
 pub use adverts::{Adverts, Cause};

@@ -1,0 +1,396 @@
+//! The task that owns one neighbour: its machine, its connections, its timers.
+//!
+//! ```text
+//!   listeners ─ accepted (bounded) ──────────┐
+//!   Speaker ─── commands (bounded) ──────────┤                       ┌─▶ connections: send, close
+//!   decision ── adverts (watch, last wins) ──┤                       ├─▶ an attempt to connect
+//!   bfd ─────── state (watch, last wins) ────┼─▶ task ─▶ bgp::Peer ──┤
+//!   sockets ─── bytes ─▶ Framer ─▶ messages ─┤  (owns)   (no I/O)    ├─▶ the log, one line a change
+//!   clock ───── deadline ────────────────────┘                       └─▶ view (status, progress)
+//! ```
+//!
+//! What comes from this node goes before what comes from the router: a router that floods cannot hold up a withdrawal.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+use tracing::{debug, info, warn};
+
+use super::connection::{Broken, Connection, READ_BYTES_MAX, Ready};
+use super::link::Link;
+use super::md5_drops::{Md5Counters, Md5Drops};
+use super::view::View;
+use super::{next_hops, words};
+use crate::adverts::Adverts;
+use crate::bfd::State as BfdState;
+use crate::bgp::{Action, ConnectionId, Event, Peer, ReceivedRoute, Shutdown};
+
+/// Commands that may wait.
+pub(super) const COMMANDS_MAX: usize = 8;
+/// Connections with one neighbour: the machine keeps two (RFC 4271 §6.8), and may be about to close others.
+const CONNECTIONS_MAX: usize = 4;
+/// Connections that are being closed; further ones are closed without a farewell.
+const CLOSING_MAX: usize = 8;
+/// Without anything to do the task looks around so often.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Once a connection is broken so many more buffers of it are read, for a NOTIFICATION that came before.
+const LAST_READS_MAX: usize = 8;
+
+/// What the [`Speaker`](super::Speaker) asks of a task.
+pub(super) enum Command {
+    /// The routes that are kept.
+    Routes(oneshot::Sender<Vec<ReceivedRoute>>),
+    /// Follow this BFD session from now on.
+    Bfd(Option<watch::Receiver<BfdState>>),
+    /// End the sessions, and the task.
+    Stop(Shutdown),
+}
+
+/// What a task is made of.
+pub(super) struct Parts {
+    pub(super) name: String,
+    pub(super) link: Link,
+    pub(super) peer: Peer,
+    pub(super) view: Arc<View>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) accepted: mpsc::Receiver<TcpStream>,
+    pub(super) adverts: watch::Receiver<Arc<Adverts>>,
+    pub(super) bfd: Option<watch::Receiver<BfdState>>,
+}
+
+pub(super) struct Task {
+    parts: Parts,
+    /// A router that takes nothing for so long is given up.
+    send_hold: Duration,
+    connections: Vec<Connection>,
+    /// The one that the session stands on.
+    established: Option<ConnectionId>,
+    next_connection: u64,
+    connecting: Option<Connecting>,
+    closing: JoinSet<()>,
+    told: Arc<Adverts>,
+    bfd_up: bool,
+    buffer: Vec<u8>,
+}
+
+/// An attempt to connect.
+struct Connecting {
+    attempt: Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>,
+    md5_before: Md5Counters,
+}
+
+/// What woke the task.
+enum Woken {
+    Command(Option<Command>),
+    Adverts,
+    Bfd,
+    Deadline,
+    Accepted(TcpStream),
+    Connected(io::Result<TcpStream>),
+    Ready(ConnectionId, Ready),
+}
+
+/// Whether the task goes on.
+enum Next {
+    GoOn,
+    End,
+}
+
+impl Task {
+    pub(super) fn new(mut parts: Parts) -> Self {
+        let told = Arc::clone(&parts.adverts.borrow_and_update());
+        let send_hold = Duration::from_secs(u64::from(parts.peer.settings().hold_time_s));
+        Self {
+            parts,
+            send_hold,
+            connections: Vec::new(),
+            established: None,
+            next_connection: 0,
+            connecting: None,
+            closing: JoinSet::new(),
+            told,
+            bfd_up: false,
+            buffer: vec![0; READ_BYTES_MAX],
+        }
+    }
+
+    /// Runs until it is told to stop, or the speaker is gone.
+    pub(super) async fn run(mut self) {
+        self.handle(Event::Adverts(Arc::clone(&self.told)));
+        self.handle(Event::Start);
+        self.take_bfd();
+        loop {
+            self.publish();
+            let woken = self.wait().await;
+            if let Next::End = self.take(woken).await {
+                break;
+            }
+        }
+        self.connecting = None;
+        self.publish();
+        for connection in self.connections.drain(..) {
+            self.closing.spawn(connection.close());
+        }
+        while self.closing.join_next().await.is_some() {}
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let deadline = self.deadline();
+        let (connections, connecting) = (&self.connections, &mut self.connecting);
+        let parts = &mut self.parts;
+        tokio::select! {
+            biased;
+            command = parts.commands.recv() => Woken::Command(command),
+            Ok(()) = parts.adverts.changed() => Woken::Adverts,
+            () = changed(&mut parts.bfd) => Woken::Bfd,
+            () = sleep_until(deadline.into()) => Woken::Deadline,
+            Some(stream) = parts.accepted.recv() => Woken::Accepted(stream),
+            connected = connected(connecting) => Woken::Connected(connected),
+            (id, ready) = poll_fn(|context| poll_connections(connections, context)) => Woken::Ready(id, ready),
+            Some(_) = self.closing.join_next() => Woken::Deadline,
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        let stuck = self.connections.iter().filter_map(|connection| connection.stuck_until(self.send_hold));
+        let idle = Instant::now() + IDLE_MAX;
+        self.parts.peer.next_deadline().into_iter().chain(stuck).min().map_or(idle, |deadline| deadline.min(idle))
+    }
+
+    async fn take(&mut self, woken: Woken) -> Next {
+        match woken {
+            Woken::Command(None) => return Next::End,
+            Woken::Command(Some(Command::Stop(shutdown))) => {
+                self.handle(Event::Stop(shutdown));
+                return Next::End;
+            }
+            Woken::Command(Some(Command::Routes(answer))) => {
+                let _ = answer.send(self.parts.peer.routes().collect());
+            }
+            Woken::Command(Some(Command::Bfd(bfd))) => {
+                (self.parts.bfd, self.bfd_up) = (bfd, false);
+                self.take_bfd();
+            }
+            Woken::Adverts => {
+                self.told = Arc::clone(&self.parts.adverts.borrow_and_update());
+                self.handle(Event::Adverts(Arc::clone(&self.told)));
+            }
+            Woken::Bfd => self.take_bfd(),
+            Woken::Deadline => self.take_deadline(),
+            Woken::Accepted(stream) => self.take_accepted(stream),
+            Woken::Connected(connected) => self.take_connected(connected),
+            Woken::Ready(id, Ready::Write) => self.flush(id),
+            Woken::Ready(id, Ready::Read) => {
+                self.read(id);
+                // A router that floods leaves time to the others of this thread.
+                tokio::task::yield_now().await;
+            }
+        }
+        Next::GoOn
+    }
+
+    /// Only a session that was up can say that the router is lost: until then, and where one side has shut BFD down by
+    /// hand (RFC 5882 §4.2), BGP goes by its own timers.
+    fn take_bfd(&mut self) {
+        let Some(states) = &mut self.parts.bfd else { return };
+        let state = *states.borrow_and_update();
+        let was_up = std::mem::replace(&mut self.bfd_up, state == BfdState::Up);
+        match state {
+            BfdState::Up => self.handle(Event::BfdUp),
+            BfdState::Down if was_up => self.handle(Event::BfdDown),
+            BfdState::Down | BfdState::Init | BfdState::AdminDown => {}
+        }
+    }
+
+    fn take_deadline(&mut self) {
+        let now = Instant::now();
+        let stuck = |connection: &Connection| connection.stuck_until(self.send_hold).is_some_and(|until| until <= now);
+        let stuck: Vec<ConnectionId> = self.connections.iter().filter(|it| stuck(it)).map(|it| it.id).collect();
+        for id in stuck {
+            self.handle(Event::SendBlocked(id));
+        }
+        self.handle(Event::Tick);
+    }
+
+    fn take_accepted(&mut self, stream: TcpStream) {
+        if self.connections.len() >= CONNECTIONS_MAX {
+            debug!(neighbour = %self.parts.name, "closed one connection too many");
+            return;
+        }
+        match self.parts.link.accept(&stream) {
+            Ok(()) => self.add(stream, true),
+            Err(error) => warn!(neighbour = %self.parts.name, %error, "cannot protect a connection of the router"),
+        }
+    }
+
+    fn take_connected(&mut self, connected: io::Result<TcpStream>) {
+        let md5_before = self.connecting.take().map(|connecting| connecting.md5_before).unwrap_or_default();
+        match connected {
+            Ok(stream) => self.add(stream, false),
+            Err(error) => {
+                let drops = Md5Counters::now().since(md5_before);
+                let problem = words::connect_problem(&self.parts.link, &error, drops);
+                self.handle(Event::ConnectFailed(problem));
+            }
+        }
+    }
+
+    fn add(&mut self, stream: TcpStream, incoming: bool) {
+        let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) else {
+            // It is over already.
+            if !incoming {
+                let reset = io::ErrorKind::ConnectionReset.into();
+                let problem = words::connect_problem(&self.parts.link, &reset, Md5Drops::None);
+                self.handle(Event::ConnectFailed(problem));
+            }
+            return;
+        };
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.connections.push(Connection::new(connection, stream));
+        let next_hops = next_hops::of_connection(local.ip(), remote.ip());
+        self.handle(Event::Connected { connection, incoming, local, remote, next_hops });
+    }
+
+    fn flush(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.iter_mut().find(|it| it.id == id) else { return };
+        if let Err(broken) = connection.flush(Instant::now()) {
+            self.lose(id, &broken);
+        }
+    }
+
+    fn read(&mut self, id: ConnectionId) {
+        match self.read_once(id) {
+            Ok(_) => {}
+            Err(broken) => self.lose(id, &broken),
+        }
+    }
+
+    /// Reads one buffer, and gives the machine the messages in it. Whether there was anything.
+    fn read_once(&mut self, id: ConnectionId) -> Result<bool, Broken> {
+        let Some(connection) = self.connections.iter_mut().find(|it| it.id == id) else { return Ok(false) };
+        let any = connection.read(&mut self.buffer)?;
+        while let Some(connection) = self.connections.iter_mut().find(|it| it.id == id)
+            && let Some(frame) = connection.framer.next()
+        {
+            self.handle(Event::Received(id, frame));
+        }
+        Ok(any)
+    }
+
+    /// A connection is broken. What the router sent before may still be there, and say why.
+    fn lose(&mut self, id: ConnectionId, broken: &Broken) {
+        for _ in 0..LAST_READS_MAX {
+            if !matches!(self.read_once(id), Ok(true)) {
+                break;
+            }
+        }
+        if self.remove(id).is_some() {
+            self.handle(Event::Closed(id, words::broken(broken)));
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
+        let place = self.connections.iter().position(|it| it.id == id)?;
+        Some(self.connections.swap_remove(place))
+    }
+
+    /// Gives the machine an event, and does what it asks for; that may be followed by further events.
+    fn handle(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let now = Instant::now();
+            for action in self.parts.peer.handle(event, now) {
+                events.extend(self.act(action, now));
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, now: Instant) -> Option<Event> {
+        let name = &self.parts.name;
+        match action {
+            Action::Connect => self.connect(),
+            Action::CancelConnect => self.connecting = None,
+            Action::Send(id, bytes) => return self.send(id, &bytes, now),
+            Action::Close(id) => self.close(id),
+            Action::Established(id) => {
+                self.established = Some(id);
+                info!(neighbour = %name, address = %self.parts.link.remote, "the BGP session is established");
+            }
+            Action::LeftEstablished(why) => {
+                self.established = None;
+                warn!(neighbour = %name, address = %self.parts.link.remote, "the BGP session is over: {why}");
+            }
+            Action::Problem(why) => warn!(neighbour = %name, "{why}"),
+        }
+        None
+    }
+
+    fn connect(&mut self) {
+        let link = self.parts.link.clone();
+        let attempt = Box::pin(async move { link.connect().await });
+        self.connecting = Some(Connecting { attempt, md5_before: Md5Counters::now() });
+    }
+
+    fn send(&mut self, id: ConnectionId, bytes: &[u8], now: Instant) -> Option<Event> {
+        let connection = self.connections.iter_mut().find(|it| it.id == id)?;
+        let broken = connection.send(bytes, now).err()?;
+        // A NOTIFICATION that is there to be read says more than this. It is read with the next event of the socket,
+        // which a broken connection has at once; only one that is stuck has none.
+        if let Broken::NotRead = broken {
+            self.remove(id);
+            return Some(Event::Closed(id, words::broken(&broken)));
+        }
+        None
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.remove(id)
+            && self.closing.len() < CLOSING_MAX
+        {
+            self.closing.spawn(connection.close());
+        }
+    }
+
+    fn publish(&mut self) {
+        let flushed = |id: &ConnectionId| self.connections.iter().all(|it| it.id != *id || it.is_flushed());
+        let told = self.parts.peer.is_told() && self.established.as_ref().is_none_or(flushed);
+        self.parts.view.publish(&self.parts.link, self.parts.peer.status());
+        self.parts.view.publish_progress(&self.told, told);
+    }
+}
+
+/// Waits for the attempt to connect, if there is one.
+async fn connected(connecting: &mut Option<Connecting>) -> io::Result<TcpStream> {
+    match connecting {
+        Some(connecting) => connecting.attempt.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for another state of the BFD session, if there is one.
+async fn changed(bfd: &mut Option<watch::Receiver<BfdState>>) {
+    let Some(states) = bfd else { return std::future::pending().await };
+    if states.changed().await.is_err() {
+        // There will be no other.
+        *bfd = None;
+    }
+}
+
+fn poll_connections(connections: &[Connection], context: &mut Context<'_>) -> Poll<(ConnectionId, Ready)> {
+    for connection in connections {
+        if let Poll::Ready(ready) = connection.poll_ready(context) {
+            return Poll::Ready((connection.id, ready));
+        }
+    }
+    Poll::Pending
+}
