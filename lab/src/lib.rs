@@ -32,6 +32,7 @@ pub mod dns;
 mod error;
 pub mod failover;
 pub mod faults;
+pub mod internet;
 mod keeper;
 mod link;
 mod namespace;

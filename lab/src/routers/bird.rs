@@ -88,6 +88,16 @@ impl Bird {
         Ok(parse_routes(&self.command(&format!("show route {which} all"))?))
     }
 
+    /// How many networks a table knows.
+    pub fn networks(&self, table: &str) -> Result<usize, LabError> {
+        // "33 of 33 routes for 11 networks in table master4"
+        let text = self.command(&format!("show route table {table} count"))?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let at = words.iter().position(|word| word.starts_with("network"));
+        let count = at.and_then(|at| words.get(at.checked_sub(1)?)?.parse().ok());
+        count.ok_or_else(|| LabError::Invalid(format!("bird counts its routes as {text:?}")))
+    }
+
     /// State and information of a protocol, as in `up` and `Established`.
     pub fn protocol(&self, name: &str) -> Result<(String, String), LabError> {
         let text = self.command(&format!("show protocols {name}"))?;
