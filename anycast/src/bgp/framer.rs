@@ -6,7 +6,7 @@ use super::notification::{BAD_MESSAGE_LENGTH, CONNECTION_NOT_SYNCHRONIZED, Notif
 pub(crate) const HEADER_BYTES: usize = 19;
 /// Octets of a whole message; extended messages (RFC 8654) are not offered.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4096;
-const MARKER: [u8; 16] = [0xff; 16];
+pub(crate) const MARKER: [u8; 16] = [0xff; 16];
 
 /// One message as it came, header and all, or what was wrong with its header.
 #[derive(Clone, Debug, PartialEq, Eq)]
