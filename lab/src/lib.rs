@@ -42,6 +42,7 @@ mod program;
 pub mod routers;
 mod run;
 pub mod scripted;
+pub mod scripted_router;
 mod servers;
 mod sweep;
 pub mod topologies;

@@ -5,6 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use parapet_lab::{
     Lab, Topology,
     routers::{Bird, PeerSpec, Router, RouterKind, RouterSpec},
+    scripted_router::{
+        ScriptedRouter,
+        message::{Open, UPDATE, keepalive},
+    },
     until,
 };
 
@@ -140,4 +144,25 @@ fn gobgp_shows_what_an_edge_announces() {
 #[test]
 fn exabgp_shows_what_an_edge_announces() {
     shows_what_an_edge_announces(RouterKind::ExaBgp);
+}
+
+/// The router that does as it is told establishes a session, and sees what becomes of a message that is wrong.
+#[test]
+fn a_scripted_router_shows_what_a_speaker_says() {
+    let lab = Lab::new("scripted-router").expect("a lab");
+    let topology = Topology::new("pair", "a router and an edge").router("r1").router("edge").link("r1", "edge", 1);
+    let net = lab.build(&topology).expect("a network");
+    let [at, edge_at] = [net.host("r1"), net.host("edge")];
+    let router = ScriptedRouter::listen(at, at.v4()).expect("a scripted router");
+    let config = edge_config(edge_at.v4(), at.v4());
+    let config = config.replace("bfd { interval 50 ms; multiplier 3; };", "").replace("password \"secret\";", "");
+    let _edge = Bird::at(edge_at).config(&config).start().expect("bird");
+    let open = Open::new(64501, [10, 1, 0, 1].into());
+    let mut session = router.establish(&open, DEADLINE).expect("a session");
+    session.expect(UPDATE, DEADLINE).expect("an UPDATE");
+    let mut wrong = keepalive();
+    wrong[0] = 0;
+    session.send(&wrong).expect("a message without its marker");
+    let notification = session.notification(DEADLINE).expect("an end").expect("a NOTIFICATION");
+    assert_eq!((notification.code, notification.subcode), (1, 1), "Connection Not Synchronized");
 }
