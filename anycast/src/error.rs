@@ -47,4 +47,28 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The socket to the other nodes could not be bound.
+    #[error("cannot hear the other nodes at {address} (node.*.anycast.fleet): {source}")]
+    Fleet {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something in the state folder.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Disk {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The node announces nothing.
+    #[error("this node announces nothing: it has no [node.NAME.anycast]")]
+    NotConfigured,
+    /// The announcing has ended.
+    #[error("the announcing has ended")]
+    Stopped,
 }

@@ -5,13 +5,20 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod adverts;
+mod announcing;
 pub mod bfd;
 pub mod bgp;
+mod decide;
 mod error;
+mod fleet;
+mod kept;
 pub mod session;
 mod status;
+mod task;
 
 pub use adverts::{Adverts, Cause};
+pub use announcing::{Anycast, Bound, Handle};
+pub use bgp::ReceivedRoute;
 pub use error::Error;
 pub use status::{
     AddressStatus, BfdStatus, ByHand, CheckStatus, MemberStatus, NeighbourStatus, NotificationStatus, QuotaStatus,
