@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use config::{Mode, ShortForm};
 
+use crate::drain::{DrainArguments, UndrainArguments};
+use crate::show::anycast::AnycastArguments;
 use crate::show::arguments::{CheckZonesArguments, ZonesArguments};
 
 const TOP_EXAMPLES: &str = "\
@@ -20,6 +22,9 @@ Examples:
     parapet run --config network.toml --node ams-1
   Throw out what all machines have cached of a name:
     parapet purge www.example.com --subtree --all --config network.toml
+  Take a machine out of anycast for its maintenance, and back:
+    parapet drain --wait --reason 'kernel update'
+    parapet undrain --wait
 
 Exit codes: 0 done, 1 could not be done, 2 wrong configuration or usage.";
 
@@ -110,6 +115,12 @@ pub(crate) enum Command {
     Purge(PurgeArguments),
     /// Fetch a zone now, on one node or on all.
     Fill(FillArguments),
+    /// Ask a running node what it announces by BGP, to whom, and why not.
+    Anycast(AnycastArguments),
+    /// Withdraw a node's routes, and keep them withdrawn until `undrain`, over restarts too.
+    Drain(DrainArguments),
+    /// Let a drained node announce its routes again, once its health allows.
+    Undrain(UndrainArguments),
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod control;
 mod daemon;
+mod drain;
 mod failure;
 mod http;
 mod logging;
@@ -48,6 +49,9 @@ fn main() -> ExitCode {
         Command::CheckZones(arguments) => return show::check_zones(&arguments),
         Command::Purge(arguments) => order::purge(&arguments),
         Command::Fill(arguments) => order::fill(&arguments),
+        Command::Anycast(arguments) => show::anycast::anycast(&arguments),
+        Command::Drain(arguments) => drain::drain(&arguments),
+        Command::Undrain(arguments) => drain::undrain(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -12,6 +12,7 @@ use crate::control::protocol::{Answer, ConfigStatus, Request, Role, Status};
 use crate::control::server::{Answering, Answers};
 use crate::reload::unix_s;
 use crate::services::{ServicesView, zone_status};
+use crate::show::anycast::summary as anycast_summary;
 use crate::zones_summary::count;
 
 /// Reads what is published; holds nothing back and decides nothing.
@@ -105,6 +106,7 @@ impl NodeView {
             zones_summary: summary,
             zone_problems: problems,
             queries: self.services.queries(),
+            anycast: self.services.anycast().as_ref().map(anycast_summary),
         }
     }
 }
@@ -121,11 +123,18 @@ impl Answers for NodeView {
 
 impl NodeView {
     async fn work_for(&self, request: Request) -> Answer {
+        let (services, node) = (&self.services, self.node());
         match request {
             Request::Status => Answer::Status(Box::new(self.status())),
-            Request::Zones => Answer::Zones(self.services.zones()),
-            Request::Purge(purge) => self.services.purge(&purge).await.map_or_else(Answer::Error, Answer::Purged),
-            Request::Fill(fill) => self.services.fill(&fill).await.map_or_else(Answer::Error, Answer::Filled),
+            Request::Zones => Answer::Zones(services.zones()),
+            Request::Purge(purge) => services.purge(&purge).await.map_or_else(Answer::Error, Answer::Purged),
+            Request::Fill(fill) => services.fill(&fill).await.map_or_else(Answer::Error, Answer::Filled),
+            Request::Anycast => Answer::Anycast(services.anycast().map(Box::new)),
+            Request::Routes(routes) => services.routes(&routes).map_or_else(Answer::Error, Answer::Routes),
+            Request::Drain(drain) => services.drain(&drain, node).await.map_or_else(Answer::Error, Answer::Drained),
+            Request::Undrain(undrain) => {
+                services.undrain(&undrain, node).await.map_or_else(Answer::Error, Answer::Undrained)
+            }
         }
     }
 }

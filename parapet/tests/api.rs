@@ -102,7 +102,7 @@ fn nonsense_is_refused_and_says_what_would_be_right() {
         assert_eq!(status, format!("HTTP/1.1 {want}"), "{answer}");
         assert!(answer["error"].as_str().unwrap().contains(why), "{answer}");
     };
-    check("GET", "/v2/zones", "", "404 Not Found", "/v1/purge");
+    check("GET", "/v2/zones", "", "404 Not Found", "below /v1/ are purge, fill");
     check("GET", "/v1/purge", "", "405 Method Not Allowed", "POST");
     check("POST", "/v1/purge", "{", "400 Bad Request", "not a request: ");
     check("POST", "/v1/purge", r#"{"name":"a","subtre":true}"#, "400 Bad Request", "unknown field");

@@ -3,8 +3,12 @@
 //! ```text
 //! POST /v1/purge  {"name":"www.example.com","subtree":true}
 //! POST /v1/fill   {"zone":"example.com"}
+//! POST /v1/drain  {"reason":"kernel update"}
+//! POST /v1/undrain {}
 //! GET  /v1/zones
 //! GET  /v1/status
+//! GET  /v1/anycast
+//! GET  /v1/anycast/routes/NEIGHBOUR
 //! ```
 //!
 //! Each with `Authorization: Bearer TOKEN`; answers are those of the control socket.

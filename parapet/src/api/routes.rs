@@ -6,7 +6,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{ConnectInfo, Request as HttpRequest, State};
+use axum::extract::{ConnectInfo, Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::failures::{Counted, Failures, Standing};
 use super::token::Token;
-use crate::control::protocol::{Answer, Fill, Purge, Request};
+use crate::control::protocol::{Answer, Drain, Fill, Purge, Request, Routes, Undrain};
 use crate::control::server::Answers;
 use crate::control::{PATIENCE, REQUEST_BYTES_MAX};
 use crate::http::Peer;
@@ -35,9 +35,16 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/fill", post(fill))
         .route("/v1/zones", get(zones))
         .route("/v1/status", get(status))
-        .fallback(async || say(StatusCode::NOT_FOUND, "no such path: /v1/purge, /v1/fill, /v1/zones, /v1/status"))
+        .route("/v1/anycast", get(anycast))
+        .route("/v1/anycast/routes/{neighbour}", get(routes))
+        .route("/v1/drain", post(drain))
+        .route("/v1/undrain", post(undrain))
+        .fallback(async || {
+            let paths = "purge, fill, zones, status, anycast, anycast/routes/NEIGHBOUR, drain, undrain";
+            say(StatusCode::NOT_FOUND, format!("no such path; below /v1/ are {paths}"))
+        })
         .method_not_allowed_fallback(async || {
-            say(StatusCode::METHOD_NOT_ALLOWED, "POST purge and fill, GET zones and status")
+            say(StatusCode::METHOD_NOT_ALLOWED, "POST purge, fill, drain and undrain, GET the others")
         })
         // Outermost: who has no token learns nothing, not even which paths there are.
         .layer(from_fn_with_state(shared.clone(), authenticate))
@@ -64,6 +71,28 @@ async fn zones(State(shared): State<Shared>) -> Response {
 
 async fn status(State(shared): State<Shared>) -> Response {
     answer(&shared, Request::Status).await
+}
+
+async fn anycast(State(shared): State<Shared>) -> Response {
+    answer(&shared, Request::Anycast).await
+}
+
+async fn routes(State(shared): State<Shared>, Path(neighbour): Path<String>) -> Response {
+    answer(&shared, Request::Routes(Routes { neighbour })).await
+}
+
+async fn drain(State(shared): State<Shared>, body: Body) -> Response {
+    match read::<Drain>(body).await {
+        Ok(drain) => answer(&shared, Request::Drain(drain)).await,
+        Err(refusal) => refusal,
+    }
+}
+
+async fn undrain(State(shared): State<Shared>, body: Body) -> Response {
+    match read::<Undrain>(body).await {
+        Ok(undrain) => answer(&shared, Request::Undrain(undrain)).await,
+        Err(refusal) => refusal,
+    }
 }
 
 async fn answer(shared: &Shared, request: Request) -> Response {

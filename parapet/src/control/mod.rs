@@ -33,16 +33,16 @@ impl Request {
     /// How long the daemon may work for the answer.
     pub(crate) fn work_max(&self) -> Duration {
         match self {
-            Self::Status | Self::Zones | Self::Purge(_) => WORK_HERE_MAX,
             Self::Fill(_) => WORK_MAX,
+            _ => WORK_HERE_MAX,
         }
     }
 
     /// How long a client waits for the answer.
     pub(crate) fn patience(&self) -> Duration {
         match self {
-            Self::Status | Self::Zones | Self::Purge(_) => PATIENCE,
             Self::Fill(_) => PATIENCE + WORK_MAX,
+            _ => PATIENCE,
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anycast::bgp::ReceivedRoute;
 use origin_sync::ZoneStatus;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,14 @@ pub(crate) enum Request {
     Purge(Purge),
     /// Fetch a zone now.
     Fill(Fill),
+    /// How the announcing goes.
+    Anycast,
+    /// What a router sent.
+    Routes(Routes),
+    /// Stop announcing until it is undone.
+    Drain(Drain),
+    /// Undo that.
+    Undrain(Undrain),
 }
 
 /// Forget what was cached of a name. Once it is answered, nothing cached before is given to anyone.
@@ -38,6 +47,38 @@ pub(crate) struct Fill {
     pub(crate) zone: String,
 }
 
+/// What a router sent, as far as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Routes {
+    /// The neighbour's name in the file.
+    pub(crate) neighbour: String,
+}
+
+/// Withdraw all routes, and keep them withdrawn over restarts too.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Drain {
+    /// Why, for those who look at the node.
+    #[serde(default)]
+    pub(crate) reason: String,
+    /// Also if no other node announces what this one does.
+    #[serde(default)]
+    pub(crate) last: bool,
+    /// The node that is meant; any other refuses.
+    #[serde(default)]
+    pub(crate) node: Option<String>,
+}
+
+/// Announce again once health allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Undrain {
+    /// The node that is meant; any other refuses.
+    #[serde(default)]
+    pub(crate) node: Option<String>,
+}
+
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,6 +91,14 @@ pub(crate) enum Answer {
     Purged(Purged),
     /// To [`Request::Fill`].
     Filled(Filled),
+    /// To [`Request::Anycast`]; `None` where nothing is announced.
+    Anycast(Option<Box<anycast::Status>>),
+    /// To [`Request::Routes`].
+    Routes(Vec<ReceivedRoute>),
+    /// To [`Request::Drain`].
+    Drained(Drained),
+    /// To [`Request::Undrain`].
+    Undrained(Undrained),
     /// The request could not be answered.
     Error(String),
 }
@@ -95,6 +144,22 @@ pub(crate) enum FillOutcome {
     },
 }
 
+/// What a drain did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Drained {
+    pub(crate) node: String,
+    /// Whether it had been drained before.
+    pub(crate) already: bool,
+}
+
+/// What the end of a drain did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Undrained {
+    pub(crate) node: String,
+    /// Whether it had been drained.
+    pub(crate) was_drained: bool,
+}
+
 /// How a node is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Status {
@@ -120,6 +185,9 @@ pub(crate) struct Status {
     pub(crate) zones_summary: String,
     pub(crate) zone_problems: Vec<String>,
     pub(crate) queries: QueryCounts,
+    /// How the announcing goes, in one line; none where nothing is announced.
+    #[serde(default)]
+    pub(crate) anycast: Option<String>,
 }
 
 /// How a role is.

@@ -1,5 +1,6 @@
 //! Prometheus metrics over HTTP: `/metrics`, and `/health` for load balancers and people.
 
+mod anycast;
 mod catalogs;
 mod classic;
 mod edge;
@@ -21,6 +22,7 @@ use prometheus_client::registry::Registry;
 
 use crate::http::{BoundSocket, BoundedListener, Bounds};
 use crate::node_view::NodeView;
+use crate::show::anycast::summary;
 
 /// What OpenMetrics calls itself.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -47,6 +49,7 @@ pub(crate) async fn serve(socket: BoundSocket, view: Arc<NodeView>) -> std::io::
     registry.register_collector(Box::new(peers::PeerCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(zones::ZonesCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(catalogs::CatalogCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(anycast::AnycastCollector(Arc::clone(&view))));
     let sources = Sources { view, registry: Arc::new(registry) };
     let router = Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(sources);
     axum::serve(BoundedListener::new(socket.listener, BOUNDS, None)?, router).await
@@ -68,14 +71,21 @@ async fn metrics(State(sources): State<Sources>, headers: HeaderMap) -> impl Int
     }
 }
 
-/// 200 while clients should be sent here, 503 while they shouldn't; then a line for each zone that has problems.
+/// 200 while clients should be sent here, 503 while they shouldn't; then a line for the announcing, and one for each zone
+/// that has problems.
 async fn health(State(sources): State<Sources>) -> impl IntoResponse {
-    let state = sources.view.state();
+    let anycast = sources.view.services.anycast();
+    let drained = anycast.as_ref().is_some_and(|status| status.by_hand.is_some());
+    let own = sources.view.state();
+    let state = if drained { own.max(health::State::Draining) } else { own };
     let code = match state {
         health::State::Up | health::State::Degraded => StatusCode::OK,
         health::State::Draining | health::State::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut text = format!("{state}\n");
+    if let Some(status) = &anycast {
+        text.push_str(&format!("anycast: {}\n", summary(status)));
+    }
     for why in &sources.view.services.zones_seen().problems {
         text.push_str(why);
         text.push('\n');

@@ -35,6 +35,11 @@ pub(super) fn ask(api: &NodeApi, request: &Request) -> Result<Answer, NodeError>
         Request::Zones => get("zones"),
         Request::Purge(purge) => post("purge", serde_json::to_vec(purge))?,
         Request::Fill(fill) => post("fill", serde_json::to_vec(fill))?,
+        Request::Anycast => get("anycast"),
+        // Names of neighbours have nothing that a path must escape.
+        Request::Routes(routes) => get(&format!("anycast/routes/{}", routes.neighbour)),
+        Request::Drain(drain) => post("drain", serde_json::to_vec(drain))?,
+        Request::Undrain(undrain) => post("undrain", serde_json::to_vec(undrain))?,
     };
     let response = response.map_err(|why| unreachable(api, &why))?;
     let status = response.status();

@@ -78,6 +78,11 @@ pub(crate) fn ask_all(network: &Network, request: &Request) -> Vec<NodeAnswer> {
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
+/// Asks one node that has an API.
+pub(crate) fn ask_one(api: &NodeApi, request: &Request) -> Result<Answer, NodeError> {
+    client::ask(api, request)
+}
+
 /// The next that nobody has taken.
 fn take<'l, T>(next: &AtomicUsize, list: &'l [T]) -> Option<(usize, &'l T)> {
     let index = next.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! The roles of the node, introduced to each other: what origin-sync publishes the edge reads, and what the edge hears
 //! (NOTIFY) origin-sync is told.
 
+pub(crate) mod announcer;
 mod orders;
 mod peers;
 mod settings;
@@ -14,6 +15,7 @@ use arc_swap::ArcSwap;
 use config::Config;
 use origin_sync::{Notifier, OriginSync, ZoneStatus};
 
+use self::announcer::Announcer;
 use crate::control::protocol::QueryCounts;
 use crate::failure::Failure;
 
@@ -57,6 +59,7 @@ pub(crate) struct ServicesView {
     pub(crate) health: Vec<health::Reader>,
     edge: Option<EdgeStats>,
     sync: Weak<OriginSync>,
+    announcer: Option<Arc<dyn Announcer>>,
     seen: Arc<ArcSwap<zone_status::Seen>>,
 }
 
@@ -190,8 +193,13 @@ impl Services {
             runtime.spawn(zone_status::watch(Arc::downgrade(&started), publisher, Arc::clone(&seen)));
             sync = Some(started);
         }
-        let view =
-            ServicesView { health, edge: stats, sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade), seen };
+        let view = ServicesView {
+            health,
+            edge: stats,
+            sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade),
+            announcer: None,
+            seen,
+        };
         Ok(Self { edge, sync, settings, own_cookie_secret, view })
     }
 

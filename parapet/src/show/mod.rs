@@ -1,6 +1,7 @@
 //! `parapet status`, `parapet zones` and `parapet check-zones`: what running nodes say of themselves, for people, for
 //! monitoring or as JSON.
 
+pub(crate) mod anycast;
 pub(crate) mod arguments;
 mod check_zones;
 mod detail;

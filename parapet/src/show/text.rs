@@ -24,6 +24,7 @@ pub(crate) fn status(status: &Status) -> String {
         ("state folder", status.state_dir.display().to_string()),
         ("configuration", format!("{file}, {} reloads, {} refused", config.reloads, config.reloads_refused)),
         ("zones", status.zones_summary.clone()),
+        ("anycast", status.anycast.clone().unwrap_or_else(|| "-".to_owned())),
         (
             "queries",
             format!(
