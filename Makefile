@@ -1,7 +1,7 @@
 # The commands of README.md and CONTRIBUTING.md. Each sets the machine up first; see scripts/setup.
 
 CARGO ?= cargo
-BENCHES ?= answers transfer change start catalog ondemand
+BENCHES ?= answers transfer change start catalog ondemand failover
 FUZZ_SECONDS ?= 60
 
 .PHONY: demo test lint bench fuzz setup build-release
@@ -22,6 +22,7 @@ lint: setup
 
 # Nothing else should run meanwhile. BENCHES="answers change" chooses.
 bench: build-release
+	@scripts/setup bench
 	set -e; for bench in $(BENCHES); do target/release/parapet-lab bench $$bench; done
 
 fuzz: setup

@@ -7,8 +7,8 @@ use crate::{LabError, Namespace};
 /// Some packets of a host do not get through, as long as this lives.
 pub struct Fault {
     namespace: Namespace,
-    /// None once it was removed.
-    table: Option<String>,
+    /// Its family and name; `None` once it was removed.
+    table: Option<(&'static str, String)>,
 }
 
 impl Fault {
@@ -27,15 +27,28 @@ impl Fault {
         Fault::begin(namespace, "input", what, "reject with tcp reset")
     }
 
+    /// Nothing passes an interface any more, in no direction, and nobody is told: the link stays up, and whoever sends
+    /// succeeds, as when something fails in the middle of a long line.
+    pub fn cut(namespace: &Namespace, interface: &str) -> Result<Fault, LabError> {
+        let chain = |hook: &str| {
+            format!("  chain {hook} {{ type filter hook {hook} device \"{interface}\" priority 0; policy drop; }}\n")
+        };
+        Fault::table(namespace, "netdev", &(chain("ingress") + &chain("egress")))
+    }
+
     fn begin(namespace: &Namespace, hook: &str, what: &str, verdict: &str) -> Result<Fault, LabError> {
+        let chain = format!(
+            "  chain fault {{\n    type filter hook {hook} priority 0; policy accept;\n    {what} {verdict}\n  }}\n"
+        );
+        Fault::table(namespace, "inet", &chain)
+    }
+
+    fn table(namespace: &Namespace, family: &'static str, chains: &str) -> Result<Fault, LabError> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let table = format!("parapet_fault_{}", COUNTER.fetch_add(1, Ordering::Relaxed));
-        let rules = format!(
-            "table inet {table} {{\n  chain fault {{\n    type filter hook {hook} priority 0; policy accept;\n    \
-             {what} {verdict}\n  }}\n}}\n"
-        );
+        let rules = format!("table {family} {table} {{\n{chains}}}\n");
         namespace.program("nft").args(["-f", "-"]).input(rules).run()?.success()?;
-        Ok(Fault { namespace: namespace.clone(), table: Some(table) })
+        Ok(Fault { namespace: namespace.clone(), table: Some((family, table)) })
     }
 
     /// End it; dropping it does the same, and cannot say whether it worked.
@@ -44,8 +57,8 @@ impl Fault {
     }
 
     fn remove(&mut self) -> Result<(), LabError> {
-        let Some(table) = self.table.take() else { return Ok(()) };
-        self.namespace.run("nft", &["delete", "table", "inet", &table]).map(|_| ())
+        let Some((family, table)) = self.table.take() else { return Ok(()) };
+        self.namespace.run("nft", &["delete", "table", family, &table]).map(|_| ())
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Subject {
     Dnsdist,
     /// NLnet Labs' unbound with a stub zone; for `bench ondemand` alone.
     Unbound,
+    /// BIRD with anycast-healthchecker, before Parapet's edge; for `bench failover` alone.
+    Bird,
 }
 
 /// A running subject.
@@ -44,6 +46,7 @@ impl Subject {
             Subject::Knot => "knot",
             Subject::Dnsdist => "dnsdist",
             Subject::Unbound => "unbound",
+            Subject::Bird => "bird",
         }
     }
 
@@ -55,6 +58,7 @@ impl Subject {
             Subject::Dnsdist | Subject::Unbound => {
                 Err(LabError::Invalid(format!("{} takes no zone transfers; it is for bench ondemand", self.name())))
             }
+            Subject::Bird => Err(LabError::Invalid("bird answers no questions; it is for bench failover".to_owned())),
         }
     }
 }

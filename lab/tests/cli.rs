@@ -56,7 +56,7 @@ fn processes_of(folder: &std::path::Path) -> usize {
 #[test]
 fn list_names_topologies_and_benchmarks() -> Result {
     let printed = text(&lab().arg("list").output()?);
-    for name in ["hidden-origin", "pair", "answers", "transfer", "change", "start", "ondemand"] {
+    for name in ["hidden-origin", "pair", "answers", "transfer", "change", "start", "ondemand", "failover"] {
         assert!(printed.contains(&format!("  {name} ")), "{printed}");
     }
     Ok(())

@@ -19,6 +19,10 @@ pub(crate) fn describe(subjects: &[Subject]) -> String {
             Subject::Knot => format!("Knot {}", version("knotd", "-V")),
             Subject::Dnsdist => format!("dnsdist {}", version("dnsdist", "--version")),
             Subject::Unbound => format!("unbound {}", version("unbound", "-V")),
+            Subject::Bird => {
+                let checker = version(parapet_lab::failover::HEALTHCHECKER, "--version");
+                format!("BIRD {} with anycast-healthchecker {checker}", version("bird", "--version"))
+            }
         });
     }
     format!("{cores} cores ({cpu}), {} GiB, Linux {kernel}; {}", memory_kib >> 20, versions.join(", "))

@@ -3,6 +3,7 @@
 mod answers;
 mod catalog;
 mod change;
+mod failover;
 mod load;
 mod machine;
 mod ondemand;
@@ -16,13 +17,14 @@ use clap::{Args, ValueEnum};
 use crate::subject::Subject;
 
 /// The benchmarks with what they measure.
-pub(crate) const ALL: [(&str, &str); 6] = [
+pub(crate) const ALL: [(&str, &str); 7] = [
     ("answers", "UDP answers on one core: CPU per answer and share answered at rising load"),
     ("transfer", "a large zone by AXFR: time to serving it, memory per record"),
     ("change", "one record changed by nsupdate: time until it is answered, queries lost meanwhile"),
     ("start", "from exec to the first answer with a large zone on disk and no origin"),
     ("catalog", "many small zones from a catalog (RFC 9432): time until all are served, CPU, memory"),
     ("ondemand", "a cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound"),
+    ("failover", "an edge of many is killed, frozen, drained, cut off or stale: queries lost, beside BIRD"),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -39,6 +41,8 @@ enum Name {
     Catalog,
     /// A cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound.
     Ondemand,
+    /// An edge of many is killed, frozen, drained, cut off or stale: queries lost, beside BIRD.
+    Failover,
 }
 
 /// What to measure, of whom, how thoroughly.
@@ -52,7 +56,8 @@ pub(crate) struct Options {
     /// Print one JSON object: {"bench", "machine", "rows": [{"subject", "case", "metric", "value", "unit"}]}.
     #[arg(long)]
     json: bool,
-    /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,nsd,knot otherwise].
+    /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,bird for failover, parapet,nsd,knot
+    /// otherwise].
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
     /// Repeats of the whole measurement [default: 1 for change, 2 for catalog and ondemand, 3 otherwise].
@@ -73,6 +78,15 @@ pub(crate) struct Options {
     /// catalog: how many zones.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     members: u32,
+    /// failover: how often each case happens.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    times: u32,
+    /// failover: what happens [default: all].
+    #[arg(long, value_delimiter = ',')]
+    cases: Vec<failover::Measured>,
+    /// failover: in a network of two edges and one region instead of the internet.
+    #[arg(long)]
+    small: bool,
 }
 
 impl Options {
@@ -80,6 +94,7 @@ impl Options {
         match self.name {
             _ if !self.subjects.is_empty() => &self.subjects,
             Name::Ondemand => &[Subject::Parapet, Subject::Dnsdist, Subject::Unbound],
+            Name::Failover => &[Subject::Parapet, Subject::Bird],
             _ => &[Subject::Parapet, Subject::Nsd, Subject::Knot],
         }
     }
@@ -105,6 +120,10 @@ impl Options {
         }
     }
 
+    fn cases(&self) -> &[failover::Measured] {
+        if self.cases.is_empty() { &failover::Measured::ALL } else { &self.cases }
+    }
+
     fn seconds(&self) -> u32 {
         self.seconds.unwrap_or(if self.name == Name::Ondemand { 2 } else { 3 })
     }
@@ -118,6 +137,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Name::Start => start::run(options)?,
         Name::Catalog => catalog::run(options)?,
         Name::Ondemand => ondemand::run(options)?,
+        Name::Failover => failover::run(options)?,
     };
     if options.json {
         println!("{}", serde_json::to_string(&report)?);

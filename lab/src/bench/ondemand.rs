@@ -111,7 +111,9 @@ impl Rig {
             }
             Subject::Dnsdist => Box::new(CachePeer::dnsdist(host, origin).zone(ZONE).core(core).start()?),
             Subject::Unbound => Box::new(CachePeer::unbound(host, origin).zone(ZONE).core(core).start()?),
-            Subject::Nsd | Subject::Knot => bail!("{} is no cache: --subjects parapet,dnsdist,unbound", subject.name()),
+            Subject::Nsd | Subject::Knot | Subject::Bird => {
+                bail!("{} is no cache: --subjects parapet,dnsdist,unbound", subject.name())
+            }
         };
         let mut client = dns::Client::new(self.net.host("client"), (server.v4(), dns::PORT).into())?;
         server.process().wait_until("its first answer from the origin", READY_DEADLINE, || {

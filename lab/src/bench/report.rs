@@ -144,7 +144,7 @@ impl Report {
 }
 
 fn is_peer(subject: &str) -> bool {
-    let peers = [Subject::Nsd, Subject::Knot, Subject::Dnsdist, Subject::Unbound];
+    let peers = [Subject::Nsd, Subject::Knot, Subject::Dnsdist, Subject::Unbound, Subject::Bird];
     peers.iter().any(|peer| peer.name() == subject)
 }
 

@@ -49,10 +49,10 @@ impl Case {
             Case::Drain => node.drain()?,
             Case::Cut => {
                 for uplink in &seat.uplinks {
-                    faults.extend(silence(seat, &uplink.interface)?);
+                    faults.push(Fault::cut(&seat.host, &uplink.interface)?);
                 }
             }
-            Case::Stale => faults.extend(silence(seat, &seat.origin_interface)?),
+            Case::Stale => faults.push(Fault::cut(&seat.host, &seat.origin_interface)?),
         }
         Ok(Fallen { case: self, faults })
     }
@@ -69,11 +69,4 @@ impl Fallen {
         }
         self.faults.into_iter().try_for_each(Fault::end)
     }
-}
-
-/// Nothing passes the interface any more, in no direction; the link stays up.
-fn silence(seat: &Seat, interface: &str) -> Result<[Fault; 2], LabError> {
-    let sent = Fault::lose_sent(&seat.host, &format!("oifname \"{interface}\""))?;
-    let received = Fault::lose_received(&seat.host, &format!("iifname \"{interface}\""))?;
-    Ok([received, sent])
 }

@@ -1,6 +1,9 @@
 //! The smallest ground: one router, two edges, one region; the origin behind a network of its own.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use super::{Ground, Seat, Service, Tuning, Uplink, ZONE};
 use crate::{
@@ -36,17 +39,15 @@ pub fn pair(lab: &Lab, tuning: &Tuning) -> Result<Pair, LabError> {
     let key = TsigKey::generate(lab, "transfer")?;
     let service = Service::default();
     let client = net.host("client");
-    for (network, gateway) in [("0.0.0.0", "router"), ("::", "router")] {
-        let network: IpAddr = network.parse().map_err(|_| LabError::Invalid("an address".to_owned()))?;
-        let gateway =
-            net.host(gateway).addresses().into_iter().filter(|address| address.is_ipv4() == network.is_ipv4());
-        // The router's last wire is the client's.
-        let gateway = gateway.last().ok_or_else(|| LabError::Invalid("the router has no address".to_owned()))?;
-        client.route(network, 0, gateway)?;
+    // The router's last wire is the client's.
+    for gateway in net.host("router").addresses().into_iter().rev().take(2) {
+        let everywhere: IpAddr =
+            if gateway.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        client.route(everywhere, 0, gateway)?;
     }
     let mut origin = Named::at(net.host("origin")).key(&key);
     for edge in EDGES {
-        let towards_origin = net.host(edge).addresses().into_iter().filter(IpAddr::is_ipv4).last();
+        let towards_origin = net.host(edge).addresses().into_iter().rfind(IpAddr::is_ipv4);
         origin = origin.notify(towards_origin.unwrap_or(net.host(edge).v4()));
     }
     let origin = origin.zone(ZoneSpec::text(ZONE, zone_text::small(ZONE)).dynamic()).start()?;

@@ -1,3 +1,5 @@
+//! Figures that follow from a record.
+
 use super::*;
 
 /// A query every 5 ms: `a`, `b` answered by that edge, `.` lost, `s` stale, `?` pending.
