@@ -11,26 +11,36 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use crate::Error;
 use crate::adverts::{Adverts, Cause};
 use crate::bgp::ReceivedRoute;
 use crate::decide::{Decision, Rules};
 use crate::fleet::{Fleet, Seal, socket};
 use crate::kept::{Kept, unix_s};
-use crate::status::{ByHand, Status};
+use crate::session::{self, Speaker};
+use crate::status::{AddressStatus, ByHand, Status};
 use crate::task::{Order, Task, View};
+use crate::{Error, bfd};
 
 /// Orders that may wait for the task.
 const ORDERS_MAX: usize = 16;
 /// How long the task may take, beyond the grace, to withdraw all.
 const WITHDRAW_MAX: Duration = Duration::from_secs(2);
+/// How long the sessions may take to end.
+const STOP_MAX: Duration = Duration::from_secs(2);
+/// What the routers are told at the end.
+const FAREWELL: &str = "parapet stops";
 /// Longest reason of a drain.
 const REASON_BYTES_MAX: usize = 1024;
+
+/// Says how the services' addresses are.
+pub type AddressReader = Arc<dyn Fn() -> Vec<AddressStatus> + Send + Sync>;
 
 /// What was bound while the process had its privileges.
 #[derive(Debug)]
 pub struct Bound {
     fleet: Option<std::net::UdpSocket>,
+    sessions: session::Bound,
+    bfd: bfd::Bound,
 }
 
 /// The running announcer. Dropping it closes the sessions without a word.
@@ -40,6 +50,7 @@ pub struct Anycast {
     announces: watch::Receiver<bool>,
     drain: Duration,
     task: JoinHandle<()>,
+    bfd: bfd::Handle,
 }
 
 /// Asks and orders; cheap to clone, and of use after the announcer's end too.
@@ -57,24 +68,26 @@ impl fmt::Debug for Handle {
 struct Shared {
     orders: mpsc::Sender<Order>,
     view: Arc<ArcSwap<View>>,
+    speaker: Speaker,
+    addresses: AddressReader,
     kept: Kept,
     /// Orders by hand come one after the other.
     by_hand: Mutex<()>,
 }
 
 impl Anycast {
-    /// Binds what needs privileges; `None` if the node announces nothing. It comes before the sockets that answer at the
-    /// services' addresses, since it puts those addresses on `lo`.
+    /// Binds what needs privileges; `None` if the node announces nothing.
     ///
     /// # Errors
     /// The first thing that cannot be had.
     pub fn bind(config: &Config) -> Result<Option<Bound>, Error> {
         let Some(anycast) = &config.node.anycast else { return Ok(None) };
         let fleet = anycast.fleet.map(socket::bind).transpose()?;
-        Ok(Some(Bound { fleet }))
+        Ok(Some(Bound { fleet, sessions: Speaker::bind(anycast)?, bfd: bfd::bind(anycast)? }))
     }
 
-    /// Starts to follow the node's `health`; nothing is announced before that is good.
+    /// Starts to follow the node's `health`; nothing is announced before that is good. `addresses` says how
+    /// the services' addresses are.
     ///
     /// # Errors
     /// [`Error::Disk`] when what has to outlive a restart cannot be kept.
@@ -82,6 +95,7 @@ impl Anycast {
         config: &Config,
         bound: Bound,
         health: Vec<health::Reader>,
+        addresses: AddressReader,
         runtime: &runtime::Handle,
     ) -> Result<Anycast, Error> {
         let anycast = config.node.anycast.as_ref().ok_or(Error::NotConfigured)?;
@@ -106,7 +120,9 @@ impl Anycast {
 
         let (orders, to_task) = mpsc::channel(ORDERS_MAX);
         let (announces, announces_now) = watch::channel(false);
-        let (adverts, _) = watch::channel(Arc::new(Adverts::none(Cause::Starting)));
+        let (adverts, adverts_now) = watch::channel(Arc::new(Adverts::none(Cause::Starting)));
+        let bfd = bfd::start(bound.bfd, anycast)?;
+        let speaker = Speaker::start(bound.sessions, anycast, adverts_now, Some(bfd.clone()), runtime)?;
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
         let task = Task {
             decision,
@@ -116,6 +132,8 @@ impl Anycast {
             services: config.services.clone(),
             interval: Duration::from_millis(anycast.check_interval_ms.into()),
             by_hand,
+            speaker: speaker.clone(),
+            heard_by_routers: false,
             orders: to_task,
             adverts,
             announces,
@@ -123,9 +141,9 @@ impl Anycast {
             kept: kept.clone(),
         };
         let task = runtime.spawn(task.run());
-        let shared = Arc::new(Shared { orders, view, kept, by_hand: Mutex::new(()) });
+        let shared = Arc::new(Shared { orders, view, speaker, addresses, kept, by_hand: Mutex::new(()) });
         let drain = Duration::from_millis(anycast.drain_ms.into());
-        Ok(Anycast { handle: Handle { shared }, announces: announces_now, drain, task })
+        Ok(Anycast { handle: Handle { shared }, announces: announces_now, drain, task, bfd })
     }
 
     /// Asks and orders, for whoever needs it.
@@ -148,6 +166,11 @@ impl Anycast {
             interval: Duration::from_millis(anycast.check_interval_ms.into()),
         };
         let _ = self.handle.shared.orders.send(order).await;
+        self.bfd.apply(anycast);
+        let session::Applied { added, removed, changed } = self.handle.shared.speaker.apply(anycast).await;
+        if added + removed + changed > 0 {
+            tracing::info!(added, removed, changed, "the neighbours are those of the configuration");
+        }
     }
 
     /// Leaves the network: announces with GRACEFUL_SHUTDOWN, withdraws, and waits for as long as queries may still come.
@@ -159,15 +182,23 @@ impl Anycast {
         }
         let grace = Duration::from_millis(self.handle.shared.view.load().graceful_shutdown_ms);
         let withdrawn = self.announces.wait_for(|announces| !announces);
-        if timeout(grace + WITHDRAW_MAX, withdrawn).await.is_err() {
-            tracing::warn!("the routes were not withdrawn in time");
+        let told = async {
+            let _ = withdrawn.await;
+            self.handle.shared.speaker.flushed().await;
+        };
+        if timeout(grace + WITHDRAW_MAX, told).await.is_err() {
+            tracing::warn!("not every neighbour took the withdrawal in time");
         }
         tracing::info!(drain_ms = self.drain.as_millis() as u64, "all routes are withdrawn; answering on for a while");
         tokio::time::sleep(self.drain).await;
     }
 
-    /// Ends the sessions with a word (RFC 9003), and takes the addresses off `lo`.
+    /// Ends the sessions with a word (RFC 9003).
     pub async fn stop(self) {
+        if timeout(STOP_MAX, self.handle.shared.speaker.stop(FAREWELL)).await.is_err() {
+            tracing::warn!("not every neighbour took the end of its session in time");
+        }
+        let _ = spawn_blocking(move || self.bfd.stop()).await;
         let (done, finished) = oneshot::channel();
         if self.handle.shared.orders.send(Order::Stop(done)).await.is_ok() {
             let _ = finished.await;
@@ -180,7 +211,11 @@ impl Handle {
     /// How it goes.
     pub fn status(&self) -> Status {
         let view = self.shared.view.load();
-        Status { neighbours: Vec::new(), addresses: Vec::new(), ..view.status.clone() }
+        Status {
+            neighbours: self.shared.speaker.neighbours(),
+            addresses: (self.shared.addresses)(),
+            ..view.status.clone()
+        }
     }
 
     /// Withdraws all routes and keeps them withdrawn, over restarts too, until [`Handle::undrain`].
@@ -213,8 +248,8 @@ impl Handle {
     }
 
     /// The routes that a neighbour sent, as far as they are kept; `None` if there is no such neighbour.
-    pub fn routes(&self, _neighbour: &str) -> Option<Vec<ReceivedRoute>> {
-        None
+    pub async fn routes(&self, neighbour: &str) -> Option<Vec<ReceivedRoute>> {
+        self.shared.speaker.routes(neighbour).await
     }
 
     async fn order(&self, by_hand: Option<ByHand>) -> Result<(), Error> {

@@ -17,7 +17,7 @@ mod status;
 mod task;
 
 pub use adverts::{Adverts, Cause};
-pub use announcing::{Anycast, Bound, Handle};
+pub use announcing::{AddressReader, Anycast, Bound, Handle};
 pub use bgp::ReceivedRoute;
 pub use error::Error;
 pub use status::{

@@ -22,6 +22,7 @@ use crate::adverts::{Adverts, Cause};
 use crate::decide::{Decision, GRACEFUL_SHUTDOWN, Others, Rules, Severity};
 use crate::fleet::{Fleet, Own, OwnService, socket};
 use crate::kept::{Flaps, Kept, unix_s};
+use crate::session::Speaker;
 use crate::status::{ByHand, CheckStatus, RouteStatus, ServiceStatus, Status};
 
 /// Nothing due sooner: the task wakes by its ticks.
@@ -74,6 +75,9 @@ pub(crate) struct Task {
     pub(crate) services: Vec<Service>,
     pub(crate) interval: Duration,
     pub(crate) by_hand: Option<ByHand>,
+    pub(crate) speaker: Speaker,
+    /// Whether any router has a session: without one, nothing is announced to anybody.
+    pub(crate) heard_by_routers: bool,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) adverts: watch::Sender<Arc<Adverts>>,
     pub(crate) announces: watch::Sender<bool>,
@@ -108,6 +112,7 @@ impl Task {
                 Woken::Tick => {
                     readings = self.health.iter().map(|reader| reader.read_report(now)).collect();
                     self.decision.look(&readings);
+                    self.heard_by_routers = self.speaker.established() > 0;
                 }
                 Woken::Heard => {
                     if let Some(socket) = &self.socket {
@@ -182,7 +187,7 @@ impl Task {
         let service = |service: &Service| {
             let name = service.name.as_str();
             let own = OwnService {
-                announces: self.decision.announced(name),
+                announces: self.decision.announced(name) && self.heard_by_routers,
                 stays: self.decision.stays(name),
                 wishes: wishes.contains(&name),
             };

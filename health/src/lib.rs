@@ -51,8 +51,8 @@ impl fmt::Display for State {
 pub struct Report {
     /// How it is.
     pub state: State,
-    /// Whether the node had better stay, worse, than leave for it when too few others would be left: a zone that is
-    /// stale, a probe that fails. What is not soft is certain: nobody is served any better by waiting.
+    /// Whether the node had rather not be asked, as long as enough others are: a zone that is stale, a probe that fails.
+    /// What is not soft is certain: a state of [`State::Degraded`] is no reason to leave, one of [`State::Down`] always is.
     pub soft: bool,
     /// Why it is not [`State::Up`], in a line; empty when all is well.
     pub why: String,

@@ -79,7 +79,8 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
         watch.map_err(|why| tracing::warn!(%why, "the network file cannot be watched; SIGHUP reads it again")).ok()
     });
     let addresses = services.addresses().to_vec();
-    let services = Services::start(&config, services).await?;
+    let stop_max = STOP_MAX + leave_max(&config);
+    let services = Services::start(&config, services, Arc::new(Vec::new)).await?;
     let mut reload = Reload::new(source, config.clone());
     let addresses = Addresses {
         listen: addresses,
@@ -98,7 +99,7 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
 
     tracing::info!("stopping");
     tokio::select! {
-        stopped = timeout(STOP_MAX, services.stop()) => {
+        stopped = timeout(stop_max, services.stop()) => {
             if stopped.is_err() {
                 tracing::warn!("not everything stopped in time");
             }
@@ -113,6 +114,12 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
     let _ = control_task.await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How long leaving the network may take before anything stops.
+fn leave_max(config: &Config) -> Duration {
+    let leave_ms = |anycast: &config::Anycast| u64::from(anycast.graceful_shutdown_ms) + u64::from(anycast.drain_ms);
+    Duration::from_millis(config.node.anycast.as_ref().map_or(0, leave_ms))
 }
 
 /// Follows the configuration until a signal says stop.

@@ -130,7 +130,7 @@ impl NodeView {
             Request::Purge(purge) => services.purge(&purge).await.map_or_else(Answer::Error, Answer::Purged),
             Request::Fill(fill) => services.fill(&fill).await.map_or_else(Answer::Error, Answer::Filled),
             Request::Anycast => Answer::Anycast(services.anycast().map(Box::new)),
-            Request::Routes(routes) => services.routes(&routes).map_or_else(Answer::Error, Answer::Routes),
+            Request::Routes(routes) => services.routes(&routes).await.map_or_else(Answer::Error, Answer::Routes),
             Request::Drain(drain) => services.drain(&drain, node).await.map_or_else(Answer::Error, Answer::Drained),
             Request::Undrain(undrain) => {
                 services.undrain(&undrain, node).await.map_or_else(Answer::Error, Answer::Undrained)

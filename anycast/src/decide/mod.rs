@@ -59,8 +59,8 @@ impl Severity {
     fn of(reading: &Reading) -> Severity {
         match (reading.report.state, reading.report.soft) {
             (State::Up, _) => Severity::Well,
-            (State::Degraded, _) => Severity::Worse,
-            (State::Draining | State::Down, true) => Severity::Unfit,
+            (_, true) => Severity::Unfit,
+            (State::Degraded, false) => Severity::Worse,
             (State::Draining | State::Down, false) => Severity::Failed,
         }
     }

@@ -21,7 +21,7 @@ use super::view::View;
 use crate::Error;
 use crate::adverts::Adverts;
 use crate::bfd;
-use crate::bgp::{ReceivedRoute, Shutdown, ShutdownCause};
+use crate::bgp::{PeerState, ReceivedRoute, Shutdown, ShutdownCause};
 use crate::status::NeighbourStatus;
 
 /// The node's BGP sessions. Clones are the same speaker; when the last is gone the connections close without a word.
@@ -107,6 +107,12 @@ impl Speaker {
             status
         };
         self.shared.directory.load().iter().map(with_bfd).collect()
+    }
+
+    /// How many routers have a session.
+    pub fn established(&self) -> usize {
+        let word = PeerState::Established.as_str();
+        self.shared.directory.load().iter().filter(|entry| entry.view.status.load().state == word).count()
     }
 
     /// The routes of a neighbour that are kept; `None` where there is no such neighbour, or no session possible.

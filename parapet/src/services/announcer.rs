@@ -13,6 +13,9 @@ use crate::control::protocol::{Drain, Drained, Routes, Undrain, Undrained};
 /// An order that is being carried out.
 pub(crate) type Ordered<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send + 'a>>;
 
+/// Routes that are being looked up.
+pub(crate) type Looked<'a> = Pin<Box<dyn Future<Output = Option<Vec<ReceivedRoute>>> + Send + 'a>>;
+
 /// What announces; tests put another in its place.
 pub(crate) trait Announcer: fmt::Debug + Send + Sync + 'static {
     /// How it goes.
@@ -22,7 +25,7 @@ pub(crate) trait Announcer: fmt::Debug + Send + Sync + 'static {
     /// Ends that; false if there was nothing to end.
     fn undrain(&self) -> Ordered<'_, bool>;
     /// What a neighbour sent, as far as it is kept; `None` if there is no such neighbour.
-    fn routes(&self, neighbour: &str) -> Option<Vec<ReceivedRoute>>;
+    fn routes<'a>(&'a self, neighbour: &'a str) -> Looked<'a>;
 }
 
 impl Announcer for anycast::Handle {
@@ -38,8 +41,8 @@ impl Announcer for anycast::Handle {
         Box::pin(async move { Self::undrain(self).await.map_err(|why| why.to_string()) })
     }
 
-    fn routes(&self, neighbour: &str) -> Option<Vec<ReceivedRoute>> {
-        Self::routes(self, neighbour)
+    fn routes<'a>(&'a self, neighbour: &'a str) -> Looked<'a> {
+        Box::pin(Self::routes(self, neighbour))
     }
 }
 
@@ -53,9 +56,9 @@ impl ServicesView {
     }
 
     /// What a neighbour sent.
-    pub(crate) fn routes(&self, routes: &Routes) -> Result<Vec<ReceivedRoute>, String> {
+    pub(crate) async fn routes(&self, routes: &Routes) -> Result<Vec<ReceivedRoute>, String> {
         let announcer = self.announcer.as_ref().ok_or(NOTHING_ANNOUNCED)?;
-        announcer.routes(&routes.neighbour).ok_or_else(|| {
+        announcer.routes(&routes.neighbour).await.ok_or_else(|| {
             let status = announcer.status();
             let known: Vec<_> = status.neighbours.iter().map(|neighbour| neighbour.name.as_str()).collect();
             format!("there is no neighbour {:?}; this node has {}", routes.neighbour, known.join(", "))

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use anycast::AddressReader;
 use arc_swap::ArcSwap;
 use config::Config;
 use origin_sync::{Notifier, OriginSync, ZoneStatus};
@@ -28,13 +29,15 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Bound {
     edge: Option<edge::Sockets>,
+    anycast: Option<anycast::Bound>,
 }
 
 impl Bound {
     pub(crate) fn bind(config: &Config) -> Result<Self, Failure> {
         let node = &config.node;
         let edge = node.roles.edge.then(|| edge::bind(&node.listen, node.workers)).transpose();
-        Ok(Self { edge: edge.map_err(Failure::runtime)? })
+        let edge = edge.map_err(Failure::runtime)?;
+        Ok(Self { edge, anycast: anycast::Anycast::bind(config).map_err(Failure::runtime)? })
     }
 
     /// Where DNS is answered.
@@ -48,6 +51,7 @@ impl Bound {
 pub(crate) struct Services {
     edge: Option<edge::Edge>,
     sync: Option<Arc<OriginSync>>,
+    anycast: Option<anycast::Anycast>,
     settings: Arc<ArcSwap<edge::Settings>>,
     own_cookie_secret: [u8; 16],
     view: ServicesView,
@@ -157,8 +161,8 @@ impl edge::MissHandler for Filler {
 }
 
 impl Services {
-    /// Starts the roles: first the zones that are on disk, then whoever answers from them.
-    pub(crate) async fn start(config: &Config, bound: Bound) -> Result<Self, Failure> {
+    /// Starts the roles: first the zones that are on disk, then whoever answers from them, then whoever announces that.
+    pub(crate) async fn start(config: &Config, bound: Bound, addresses: AddressReader) -> Result<Self, Failure> {
         let mut own_cookie_secret = [0; 16];
         getrandom::fill(&mut own_cookie_secret)
             .map_err(|why| Failure::Runtime(format!("the system gives no random bytes: {why}")))?;
@@ -193,14 +197,19 @@ impl Services {
             runtime.spawn(zone_status::watch(Arc::downgrade(&started), publisher, Arc::clone(&seen)));
             sync = Some(started);
         }
+        let anycast = bound.anycast.map(|bound| {
+            let runtime = tokio::runtime::Handle::current();
+            anycast::Anycast::start(config, bound, health.clone(), addresses, &runtime).map_err(Failure::runtime)
+        });
+        let anycast = anycast.transpose()?;
         let view = ServicesView {
             health,
             edge: stats,
             sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade),
-            announcer: None,
+            announcer: anycast.as_ref().map(|anycast| Arc::new(anycast.handle()) as Arc<dyn Announcer>),
             seen,
         };
-        Ok(Self { edge, sync, settings, own_cookie_secret, view })
+        Ok(Self { edge, sync, anycast, settings, own_cookie_secret, view })
     }
 
     /// What the roles publish.
@@ -223,16 +232,25 @@ impl Services {
                 Err(why) => tracing::error!(%why, "the zones stay those of the configuration before"),
             }
         }
+        if let Some(anycast) = &self.anycast {
+            anycast.apply(config).await;
+        }
     }
 
-    /// Stops the roles: first who answers, then who fetches.
-    pub(crate) async fn stop(self) {
+    /// Stops the roles: first nobody is led here any more, then who answers ends, then who announced, then who fetches.
+    pub(crate) async fn stop(mut self) {
+        if let Some(anycast) = &mut self.anycast {
+            anycast.leave().await;
+        }
         if let Some(edge) = self.edge {
             // It waits for its threads.
             let stopped = tokio::task::spawn_blocking(move || edge.stop(GRACE)).await;
             if let Err(why) = stopped {
                 tracing::error!(%why, "the edge did not stop well");
             }
+        }
+        if let Some(anycast) = self.anycast {
+            anycast.stop().await;
         }
         // Should somebody ask for its status right now, it ends with that answer instead.
         if let Some(sync) = self.sync.and_then(Arc::into_inner) {
