@@ -116,10 +116,9 @@ impl Notification {
 
     /// For people: both codes in words, and the message of an administrative shutdown.
     pub fn words(&self) -> String {
-        if self.code() == HARD_RESET {
-            if let Some(inner) = Self::decode(&self.data).filter(|inner| inner.code() != HARD_RESET) {
-                return format!("Cease, Hard Reset ({})", inner.words());
-            }
+        let inner = Self::decode(&self.data).filter(|inner| self.code() == HARD_RESET && inner.code() != HARD_RESET);
+        if let Some(inner) = inner {
+            return format!("Cease, Hard Reset ({})", inner.words());
         }
         let (code, subcode) = names(self.code());
         let mut words = match (code, subcode) {

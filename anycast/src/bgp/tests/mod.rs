@@ -1,4 +1,8 @@
 //! The machine and its codec against bytes, against itself, against recorded data and against another parser.
 
+mod announce;
+mod machine;
+mod open;
 mod pair;
 mod support;
+mod update;

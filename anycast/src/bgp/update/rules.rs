@@ -49,7 +49,7 @@ impl Length {
         match self {
             Self::Exactly(length) => bytes == length,
             Self::Aggregator => bytes == if four_octet_as { 8 } else { 6 },
-            Self::MultipleOf(unit) => bytes > 0 && bytes % unit == 0,
+            Self::MultipleOf(unit) => bytes > 0 && bytes.is_multiple_of(unit),
             Self::AtLeast(length) => bytes >= length,
             Self::Any => true,
         }
