@@ -16,6 +16,8 @@ use crate::bgp::{ConnectionId, Framer};
 pub(super) const UNSENT_BYTES_MAX: usize = 256 * 1024;
 /// Bytes read at once.
 pub(super) const READ_BYTES_MAX: usize = 32 * 1024;
+/// A router that has not sent a byte so long after the connection was made is not heard.
+pub(super) const SILENCE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a connection that is to be closed may take to send what it still has, and how long the router may take to
 /// close its side after that.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(500);
@@ -29,6 +31,8 @@ pub(super) struct Connection {
     unsent: VecDeque<u8>,
     /// Since when the router has taken nothing of what is unsent.
     stuck_since: Option<Instant>,
+    /// Until when the router has to say something; none once it has.
+    silent_until: Option<Instant>,
 }
 
 /// Why a connection is no good any more.
@@ -36,6 +40,10 @@ pub(super) struct Connection {
 pub(super) enum Broken {
     /// The router closed it.
     Closed,
+    /// It closed or reset it before it said anything.
+    ClosedUnheard,
+    /// Nothing that it sends arrives.
+    Unheard,
     /// The network or the router's kernel ended it.
     Io(io::Error),
     /// The router does not read.
@@ -58,8 +66,15 @@ pub(super) enum Ready {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, stream: TcpStream) -> Self {
-        Self { id, framer: Framer::new(), stream, unsent: VecDeque::new(), stuck_since: None }
+    pub(super) fn new(id: ConnectionId, stream: TcpStream, now: Instant) -> Self {
+        Self {
+            id,
+            framer: Framer::new(),
+            stream,
+            unsent: VecDeque::new(),
+            stuck_since: None,
+            silent_until: Some(now + SILENCE_TIME_MAX),
+        }
     }
 
     /// Sends bytes, or keeps them until the router reads.
@@ -82,6 +97,7 @@ impl Connection {
                     self.stuck_since = None;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) if self.silent_until.is_some() => return Err(Broken::ClosedUnheard),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -96,6 +112,11 @@ impl Connection {
         self.unsent.is_empty()
     }
 
+    /// When the connection has to end for a router that says nothing at all.
+    pub(super) fn silent_until(&self) -> Option<Instant> {
+        self.silent_until
+    }
+
     /// When the connection has to end for a router that does not read (RFC 9687).
     pub(super) fn stuck_until(&self, send_hold: Duration) -> Option<Instant> {
         self.stuck_since.map(|since| since + send_hold)
@@ -104,12 +125,14 @@ impl Connection {
     /// Gives the framer what is there to be read, as much as fits into `buffer`. Whether there was anything.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<bool, Broken> {
         match self.stream.try_read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Ok(0) | Err(_) if self.silent_until.is_some() => Err(Broken::ClosedUnheard),
             Ok(0) => Err(Broken::Closed),
             Ok(bytes) => {
+                self.silent_until = None;
                 self.framer.push(buffer.get(..bytes).unwrap_or_default());
                 Ok(true)
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,6 +4,10 @@
 //! | --- | --- | --- |
 //! | `ttl_security` (RFC 5082) | 255 | 256 − `hops_max` |
 //! | without | `hops_max` | any |
+//!
+//! A connection that this node makes is held to the least TTL once it stands, not before: the refusal of a router where
+//! nothing listens comes from its kernel with an ordinary TTL, and would pass for silence. Whoever wants to forge an answer
+//! to the first segment from afar has to guess its sequence number and port; data from afar is dropped.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,8 +20,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::options::{set_md5_key, set_ttl_min};
 use super::password::Password;
 
-/// A connection that has not come about after so long will not; there is time for two repetitions of the first segment.
-pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_millis(3500);
+/// A connection that has not come about after so long will not; there is time to repeat the first segment. The machine
+/// gives up an attempt after 3 s at the earliest, without knowing why.
+pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_millis(2500);
 /// Connections that the kernel keeps for a listener until they are accepted.
 const BACKLOG_MAX: i32 = 32;
 /// DSCP CS6, "network control" (RFC 4594 §3.1), as the whole octet.
@@ -65,7 +70,11 @@ impl Link {
     pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let socket = self.socket()?;
         match tokio::time::timeout(CONNECT_TIME_MAX, socket.connect(self.remote)).await {
-            Ok(connected) => connected,
+            Ok(connected) => {
+                let stream = connected?;
+                set_ttl_min(&stream, self.remote.ip(), self.ttl_min)?;
+                Ok(stream)
+            }
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
@@ -84,18 +93,18 @@ impl Link {
 
     /// Takes over a connection that the neighbour made. Its key came with the listener's.
     pub(super) fn accept(&self, stream: &TcpStream) -> io::Result<()> {
-        self.protect(stream)
+        self.protect(stream)?;
+        set_ttl_min(stream, self.remote.ip(), self.ttl_min)
     }
 
-    /// What both ends of a connection need that have nothing to do with its key.
+    /// What every connection needs from its beginning, whoever makes it.
     fn protect(&self, socket: &impl AsFd) -> io::Result<()> {
         let options = SockRef::from(socket);
         options.set_tcp_nodelay(true)?;
         options.set_tcp_user_timeout(Some(self.silence_max))?;
         // The hold timer notices a silent router; this one ends what is left over when nobody runs a session on it.
         options.set_tcp_keepalive(&TcpKeepalive::new().with_time(self.silence_max))?;
-        set_ttl(&options, self.remote.ip(), self.ttl)?;
-        set_ttl_min(socket, self.remote.ip(), self.ttl_min)
+        set_ttl(&options, self.remote.ip(), self.ttl)
     }
 }
 

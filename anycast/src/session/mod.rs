@@ -16,6 +16,8 @@ mod password;
 mod plan;
 mod speaker;
 mod task;
+#[cfg(test)]
+mod tests;
 mod view;
 mod words;
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use super::connection::{Broken, UNSENT_BYTES_MAX};
+use super::connection::{Broken, SILENCE_TIME_MAX, UNSENT_BYTES_MAX};
 use super::link::{CONNECT_TIME_MAX, Link};
 use super::md5_drops::Md5Drops;
 
@@ -15,9 +15,7 @@ pub(super) fn connect_problem(link: &Link, error: &io::Error, drops: Md5Drops) -
             "{remote} refuses the connection: either nothing speaks BGP at this port, or it does not know this node's \
              address as a neighbour"
         ),
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => format!(
-            "{remote} resets the connection as soon as it is made: does it know this node's address as a neighbour?"
-        ),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => broken(link, &Broken::ClosedUnheard),
         ErrorKind::HostUnreachable => format!(
             "{remote} cannot be reached: nobody on the link answers for this address, or a router on the way says so"
         ),
@@ -55,9 +53,16 @@ fn no_answer(link: &Link, drops: Md5Drops) -> String {
 }
 
 /// Why a connection ended without a NOTIFICATION.
-pub(super) fn broken(broken: &Broken) -> String {
+pub(super) fn broken(link: &Link, broken: &Broken) -> String {
     match broken {
         Broken::Closed => "the router closed the connection".into(),
+        Broken::ClosedUnheard => "the router closes each connection before it says anything: does it know this node's \
+                                  address as a neighbour?"
+            .into(),
+        Broken::Unheard => {
+            let ttl = if link.ttl_security() { ": it must send with TTL 255 (`ttl_security`)" } else { "" };
+            format!("the router took the connection, but in {} s nothing came of it{ttl}", SILENCE_TIME_MAX.as_secs())
+        }
         Broken::NotRead => format!("the router does not read: more than {} KiB wait for it", UNSENT_BYTES_MAX / 1024),
         Broken::Io(error) if error.kind() == ErrorKind::ConnectionReset => "the router reset the connection".into(),
         Broken::Io(error) if error.kind() == ErrorKind::TimedOut => {

@@ -11,7 +11,9 @@
 //!
 //! What comes from this node goes before what comes from the router: a router that floods cannot hold up a withdrawal.
 
-use std::collections::VecDeque;
+mod actions;
+mod sockets;
+
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -23,30 +25,26 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::connection::{Broken, Connection, READ_BYTES_MAX, Ready};
 use super::link::Link;
-use super::md5_drops::{Md5Counters, Md5Drops};
+use super::md5_drops::Md5Counters;
 use super::view::View;
-use super::{next_hops, words};
+use super::words;
 use crate::adverts::Adverts;
 use crate::bfd::State as BfdState;
-use crate::bgp::{Action, ConnectionId, Event, Peer, ReceivedRoute, Shutdown};
+use crate::bgp::{ConnectionId, Event, Peer, ReceivedRoute, Shutdown};
 
 /// Commands that may wait.
-pub(super) const COMMANDS_MAX: usize = 8;
+pub(in crate::session) const COMMANDS_MAX: usize = 8;
 /// Connections with one neighbour: the machine keeps two (RFC 4271 §6.8), and may be about to close others.
 const CONNECTIONS_MAX: usize = 4;
-/// Connections that are being closed; further ones are closed without a farewell.
-const CLOSING_MAX: usize = 8;
 /// Without anything to do the task looks around so often.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// Once a connection is broken so many more buffers of it are read, for a NOTIFICATION that came before.
-const LAST_READS_MAX: usize = 8;
 
 /// What the [`Speaker`](super::Speaker) asks of a task.
-pub(super) enum Command {
+pub(in crate::session) enum Command {
     /// The routes that are kept.
     Routes(oneshot::Sender<Vec<ReceivedRoute>>),
     /// Follow this BFD session from now on.
@@ -56,18 +54,18 @@ pub(super) enum Command {
 }
 
 /// What a task is made of.
-pub(super) struct Parts {
-    pub(super) name: String,
-    pub(super) link: Link,
-    pub(super) peer: Peer,
-    pub(super) view: Arc<View>,
-    pub(super) commands: mpsc::Receiver<Command>,
-    pub(super) accepted: mpsc::Receiver<TcpStream>,
-    pub(super) adverts: watch::Receiver<Arc<Adverts>>,
-    pub(super) bfd: Option<watch::Receiver<BfdState>>,
+pub(in crate::session) struct Parts {
+    pub(in crate::session) name: String,
+    pub(in crate::session) link: Link,
+    pub(in crate::session) peer: Peer,
+    pub(in crate::session) view: Arc<View>,
+    pub(in crate::session) commands: mpsc::Receiver<Command>,
+    pub(in crate::session) accepted: mpsc::Receiver<TcpStream>,
+    pub(in crate::session) adverts: watch::Receiver<Arc<Adverts>>,
+    pub(in crate::session) bfd: Option<watch::Receiver<BfdState>>,
 }
 
-pub(super) struct Task {
+pub(in crate::session) struct Task {
     parts: Parts,
     /// A router that takes nothing for so long is given up.
     send_hold: Duration,
@@ -106,7 +104,7 @@ enum Next {
 }
 
 impl Task {
-    pub(super) fn new(mut parts: Parts) -> Self {
+    pub(in crate::session) fn new(mut parts: Parts) -> Self {
         let told = Arc::clone(&parts.adverts.borrow_and_update());
         let send_hold = Duration::from_secs(u64::from(parts.peer.settings().hold_time_s));
         Self {
@@ -124,7 +122,7 @@ impl Task {
     }
 
     /// Runs until it is told to stop, or the speaker is gone.
-    pub(super) async fn run(mut self) {
+    pub(in crate::session) async fn run(mut self) {
         self.handle(Event::Adverts(Arc::clone(&self.told)));
         self.handle(Event::Start);
         self.take_bfd();
@@ -161,9 +159,10 @@ impl Task {
     }
 
     fn deadline(&self) -> Instant {
-        let stuck = self.connections.iter().filter_map(|connection| connection.stuck_until(self.send_hold));
+        let of_connection = |it: &Connection| it.stuck_until(self.send_hold).into_iter().chain(it.silent_until()).min();
+        let of_connections = self.connections.iter().filter_map(of_connection);
         let idle = Instant::now() + IDLE_MAX;
-        self.parts.peer.next_deadline().into_iter().chain(stuck).min().map_or(idle, |deadline| deadline.min(idle))
+        self.parts.peer.next_deadline().into_iter().chain(of_connections).min().map_or(idle, |it| it.min(idle))
     }
 
     async fn take(&mut self, woken: Woken) -> Next {
@@ -213,10 +212,15 @@ impl Task {
 
     fn take_deadline(&mut self) {
         let now = Instant::now();
-        let stuck = |connection: &Connection| connection.stuck_until(self.send_hold).is_some_and(|until| until <= now);
-        let stuck: Vec<ConnectionId> = self.connections.iter().filter(|it| stuck(it)).map(|it| it.id).collect();
-        for id in stuck {
-            self.handle(Event::SendBlocked(id));
+        let due = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        let ids: Vec<ConnectionId> = self.connections.iter().map(|it| it.id).collect();
+        for id in ids {
+            let Some(connection) = self.connections.iter().find(|it| it.id == id) else { continue };
+            if due(connection.stuck_until(self.send_hold)) {
+                self.handle(Event::SendBlocked(id));
+            } else if due(connection.silent_until()) {
+                self.lose(id, &Broken::Unheard);
+            }
         }
         self.handle(Event::Tick);
     }
@@ -241,123 +245,6 @@ impl Task {
                 let problem = words::connect_problem(&self.parts.link, &error, drops);
                 self.handle(Event::ConnectFailed(problem));
             }
-        }
-    }
-
-    fn add(&mut self, stream: TcpStream, incoming: bool) {
-        let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) else {
-            // It is over already.
-            if !incoming {
-                let reset = io::ErrorKind::ConnectionReset.into();
-                let problem = words::connect_problem(&self.parts.link, &reset, Md5Drops::None);
-                self.handle(Event::ConnectFailed(problem));
-            }
-            return;
-        };
-        let connection = ConnectionId(self.next_connection);
-        self.next_connection += 1;
-        self.connections.push(Connection::new(connection, stream));
-        let next_hops = next_hops::of_connection(local.ip(), remote.ip());
-        self.handle(Event::Connected { connection, incoming, local, remote, next_hops });
-    }
-
-    fn flush(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.iter_mut().find(|it| it.id == id) else { return };
-        if let Err(broken) = connection.flush(Instant::now()) {
-            self.lose(id, &broken);
-        }
-    }
-
-    fn read(&mut self, id: ConnectionId) {
-        match self.read_once(id) {
-            Ok(_) => {}
-            Err(broken) => self.lose(id, &broken),
-        }
-    }
-
-    /// Reads one buffer, and gives the machine the messages in it. Whether there was anything.
-    fn read_once(&mut self, id: ConnectionId) -> Result<bool, Broken> {
-        let Some(connection) = self.connections.iter_mut().find(|it| it.id == id) else { return Ok(false) };
-        let any = connection.read(&mut self.buffer)?;
-        while let Some(connection) = self.connections.iter_mut().find(|it| it.id == id)
-            && let Some(frame) = connection.framer.next()
-        {
-            self.handle(Event::Received(id, frame));
-        }
-        Ok(any)
-    }
-
-    /// A connection is broken. What the router sent before may still be there, and say why.
-    fn lose(&mut self, id: ConnectionId, broken: &Broken) {
-        for _ in 0..LAST_READS_MAX {
-            if !matches!(self.read_once(id), Ok(true)) {
-                break;
-            }
-        }
-        if self.remove(id).is_some() {
-            self.handle(Event::Closed(id, words::broken(broken)));
-        }
-    }
-
-    fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
-        let place = self.connections.iter().position(|it| it.id == id)?;
-        Some(self.connections.swap_remove(place))
-    }
-
-    /// Gives the machine an event, and does what it asks for; that may be followed by further events.
-    fn handle(&mut self, event: Event) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let now = Instant::now();
-            for action in self.parts.peer.handle(event, now) {
-                events.extend(self.act(action, now));
-            }
-        }
-    }
-
-    fn act(&mut self, action: Action, now: Instant) -> Option<Event> {
-        let name = &self.parts.name;
-        match action {
-            Action::Connect => self.connect(),
-            Action::CancelConnect => self.connecting = None,
-            Action::Send(id, bytes) => return self.send(id, &bytes, now),
-            Action::Close(id) => self.close(id),
-            Action::Established(id) => {
-                self.established = Some(id);
-                info!(neighbour = %name, address = %self.parts.link.remote, "the BGP session is established");
-            }
-            Action::LeftEstablished(why) => {
-                self.established = None;
-                warn!(neighbour = %name, address = %self.parts.link.remote, "the BGP session is over: {why}");
-            }
-            Action::Problem(why) => warn!(neighbour = %name, "{why}"),
-        }
-        None
-    }
-
-    fn connect(&mut self) {
-        let link = self.parts.link.clone();
-        let attempt = Box::pin(async move { link.connect().await });
-        self.connecting = Some(Connecting { attempt, md5_before: Md5Counters::now() });
-    }
-
-    fn send(&mut self, id: ConnectionId, bytes: &[u8], now: Instant) -> Option<Event> {
-        let connection = self.connections.iter_mut().find(|it| it.id == id)?;
-        let broken = connection.send(bytes, now).err()?;
-        // A NOTIFICATION that is there to be read says more than this. It is read with the next event of the socket,
-        // which a broken connection has at once; only one that is stuck has none.
-        if let Broken::NotRead = broken {
-            self.remove(id);
-            return Some(Event::Closed(id, words::broken(&broken)));
-        }
-        None
-    }
-
-    fn close(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.remove(id)
-            && self.closing.len() < CLOSING_MAX
-        {
-            self.closing.spawn(connection.close());
         }
     }
 
