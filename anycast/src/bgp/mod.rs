@@ -3,6 +3,8 @@
 
 mod announce;
 mod framer;
+#[doc(hidden)]
+pub mod fuzzing;
 mod nlri;
 mod notification;
 mod open;
