@@ -140,7 +140,7 @@ fn event(what: u8, id: ConnectionId, next: ConnectionId, bytes: &[u8]) -> (Event
         2 => Event::Stop(Shutdown { cause: ShutdownCause::AdministrativeShutdown, message: "é".repeat(what.into()) }),
         3 | 4 => Event::Connected {
             connection: next,
-            incoming: what % 2 == 0,
+            incoming: what.is_multiple_of(2),
             local: ([10, 0, 0, 1], 1).into(),
             remote: ([10, 0, 0, 2], 179).into(),
             next_hops: NextHops { ipv6: Some(1.into()), ..NextHops::default() },

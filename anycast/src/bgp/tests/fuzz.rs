@@ -107,8 +107,7 @@ fn a_changed_octet_ends_as_the_book_says() {
     let mut random = Random::new(3);
     let session = messages();
     for (index, message) in session.iter().enumerate() {
-        for octet in 0..message.len() {
-            let original = message[octet];
+        for (octet, &original) in message.iter().enumerate() {
             let others = [0, 0xff, original ^ 1, original ^ 0x80, u8::try_from(random.below(256)).unwrap()];
             for value in others.into_iter().filter(|&value| value != original) {
                 check_changed(index, octet, value);

@@ -280,18 +280,21 @@ fn rfc7606_7_5_attributes_within_an_as() {
 
 #[test]
 fn rfc7606_7_11_next_hop_of_a_wrong_length() {
-    for length in [0, 4, 15, 17, 24, 31] {
+    for length in [0, 5, 15, 17, 24, 31] {
         let value = [&[0, 2, 1, length][..], &vec![1; length.into()], &[0, 32, 0x20, 1, 0xd, 0xb8]].concat();
         let reach = [&[0x80, 14, u8::try_from(value.len()).unwrap()][..], &value].concat();
         let body = update(&[], &[&reach, ORIGIN, AS_PATH], &[]);
         assert_eq!(outcome(settings(), &usual(), &body), Outcome::Reset(3, 9, reach.clone()), "{length}");
     }
-    // IPv4 routes over IPv6 only where both want it (RFC 8950).
+    // One of the other family does not hide the prefixes; IPv4 routes over IPv6 only where both want it (RFC 8950).
+    let value = [&[0, 2, 1, 4][..], &[10, 0, 0, 254], &[0, 32, 0x20, 1, 0xd, 0xb8]].concat();
+    let reach = [&[0x80, 14, u8::try_from(value.len()).unwrap()][..], &value].concat();
+    assert_eq!(outcome(settings(), &usual(), &update(&[], &[&reach, ORIGIN, AS_PATH], &[])), Outcome::Withdrawn);
     let value = [&[0, 1, 1, 16][..], &[0x20; 16], &[0, 24, 192, 0, 2]].concat();
     let reach = [&[0x80, 14, u8::try_from(value.len()).unwrap()][..], &value].concat();
     let body = update(&[], &[&reach, ORIGIN, AS_PATH], &[]);
     let open = open_body(&[MP_IPV4, MP_IPV6, EXTENDED_NEXT_HOP, AS4]);
-    assert_eq!(outcome(settings(), &open, &body), Outcome::Reset(3, 9, reach));
+    assert_eq!(outcome(settings(), &open, &body), Outcome::Withdrawn);
     assert_eq!(outcome(PeerSettings { extended_next_hop: true, ..settings() }, &open, &body), TAKEN);
 }
 

@@ -9,7 +9,8 @@ use netgauze_parse_utils::traits::ParseFromWithTwoInputs;
 use super::Session;
 use super::rules::{self, Approach, OPTIONAL, Rule, TRANSITIVE};
 use crate::bgp::notification::{
-    ATTRIBUTE_FLAGS, MALFORMED_ATTRIBUTE_LIST, MISSING_WELL_KNOWN, Notification, UNRECOGNIZED_WELL_KNOWN,
+    ATTRIBUTE_FLAGS, MALFORMED_ATTRIBUTE_LIST, MISSING_WELL_KNOWN, Notification, OPTIONAL_ATTRIBUTE,
+    UNRECOGNIZED_WELL_KNOWN,
 };
 
 /// What is read of the attributes. The bytes are known to be well-formed.
@@ -137,6 +138,12 @@ impl<'a> Walk<'a> {
         self.discarded += u64::from(rule.approach == Approach::Discard);
         let notification = Notification::new(rule.error, raw.whole);
         self.note(rule.approach, notification, || format!("{} is malformed", rule.name));
+    }
+
+    pub(super) fn note_unfitting_next_hop(&mut self, raw: Raw<'_>) {
+        let notification = Notification::new(OPTIONAL_ATTRIBUTE, raw.whole);
+        let problem = || "the next hop is of a family that was not agreed on".to_owned();
+        self.note(Approach::TreatAsWithdraw, notification, problem);
     }
 
     fn note(&mut self, approach: Approach, notification: Notification, problem: impl FnOnce() -> String) {

@@ -73,6 +73,11 @@ pub(crate) fn decode<'a>(body: &'a [u8], session: &Session) -> Result<Update<'a>
         withdrawn.extend(parse_unreach(raw, session)?);
     }
     let mp_reach = walk.attributes.mp_reach.map(|raw| parse_reach(raw, session)).transpose()?;
+    if let (Some(Some(reach)), Some(raw)) = (&mp_reach, walk.attributes.mp_reach)
+        && !reach.has_fitting_next_hop(session)
+    {
+        walk.note_unfitting_next_hop(raw);
+    }
     let has_reachable = !nlri.is_empty() || mp_reach.is_some();
     if has_reachable {
         walk.check_mandatory(session, !nlri.is_empty());

@@ -41,8 +41,9 @@ fn split_family<'a>(value: &'a [u8], session: &Session) -> Option<(Option<Family
 /// +---------------------------------------------------------+
 /// ```
 ///
-/// RFC 4760 §3. When the next hop has a wrong length or the prefixes cannot be told apart, the session ends (RFC 7606
-/// §5.3, §7.11).
+/// RFC 4760 §3. When the next hop has a length that no next hop has, or the prefixes cannot be told apart, the session
+/// ends (RFC 7606 §5.3, §7.11). One of another family than agreed on does not hide the prefixes: GoBGP and ExaBGP send
+/// such for families that the session is not over. It costs the routes ([`Reach::has_fitting_next_hop`]), as with BIRD.
 pub(super) fn parse_reach(raw: Raw<'_>, session: &Session) -> Result<Option<Reach>, Notification> {
     let malformed = || Notification::new(OPTIONAL_ATTRIBUTE, raw.whole);
     let (family, rest) = split_family(raw.value, session).ok_or_else(malformed)?;
@@ -52,18 +53,29 @@ pub(super) fn parse_reach(raw: Raw<'_>, session: &Session) -> Result<Option<Reac
     let (&length, rest) = rest.split_first().ok_or_else(malformed)?;
     let (next_hop, rest) = rest.split_at_checked(usize::from(length)).ok_or_else(malformed)?;
     let (_reserved, nlri) = rest.split_first().ok_or_else(malformed)?;
-    let next_hop = parse_next_hop(family, next_hop, session).ok_or_else(malformed)?;
+    let next_hop = parse_next_hop(next_hop).ok_or_else(malformed)?;
     let prefixes = parse_prefixes(family, nlri).map_err(|_| malformed())?;
     Ok(Some(Reach { prefixes, next_hop }))
 }
 
-/// 4 octets for IPv4; 16, or 32 with a link-local address beside, for IPv6 (RFC 2545 §3) and where RFC 8950 is agreed on.
-fn parse_next_hop(family: Family, octets: &[u8], session: &Session) -> Option<IpAddr> {
-    match (family, octets.len()) {
-        (Family::Ipv4, 4) => octets.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets).into()),
-        (Family::Ipv4, 16 | 32) if !session.extended_next_hop => None,
-        (_, 16 | 32) => octets.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets).into()),
+/// 4 octets of IPv4; 16 of IPv6, or 32 with a link-local address beside (RFC 2545 §3).
+fn parse_next_hop(octets: &[u8]) -> Option<IpAddr> {
+    match octets.len() {
+        4 => octets.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets).into()),
+        16 | 32 => octets.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets).into()),
         _ => None,
+    }
+}
+
+impl Reach {
+    /// Whether the next hop is of the family of the prefixes, or of IPv6 where RFC 8950 is agreed on.
+    pub(crate) fn has_fitting_next_hop(&self, session: &Session) -> bool {
+        let is_fitting = |prefix: &IpNet| match (prefix, self.next_hop) {
+            (IpNet::V4(_), IpAddr::V4(_)) | (IpNet::V6(_), IpAddr::V6(_)) => true,
+            (IpNet::V4(_), IpAddr::V6(_)) => session.extended_next_hop,
+            (IpNet::V6(_), IpAddr::V4(_)) => false,
+        };
+        self.prefixes.first().is_none_or(is_fitting)
     }
 }
 
