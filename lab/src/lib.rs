@@ -36,6 +36,7 @@ pub mod internet;
 mod keeper;
 mod link;
 mod namespace;
+pub mod picture;
 pub mod prober;
 mod process;
 mod program;
