@@ -2,14 +2,16 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
+use clap::ValueEnum;
 use parapet_lab::{LabError, Namespace, Rtype, Updates, dns, parapet_binary, zone_text};
 
 use crate::{
-    demo_fill,
+    demo_fill, demo_internet,
     scene::{CLIENTS, EDGES, SIGNED, Scene, ZONE, ZONES},
     subject::Subject,
 };
@@ -26,27 +28,60 @@ const RESTART_DEADLINE: Duration = Duration::from_secs(10);
 /// The lines of the table at the end.
 type Table = Vec<(String, String)>;
 
-pub(crate) fn run(edges: Subject) -> anyhow::Result<()> {
+/// The parts of the demonstration.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Part {
+    /// A hidden origin, three edges, changes that arrive in milliseconds.
+    Push,
+    /// A zone filled on demand, a purge, a catalog.
+    Fill,
+    /// Six edges with one address in three regions, and what fails there.
+    Internet,
+}
+
+/// The parts by name, with what they show.
+pub(crate) const PARTS: [(&str, &str); 3] = [
+    ("push", "a hidden origin: zones arrive, a change is at all edges within milliseconds, the origin goes away"),
+    ("fill", "on demand, with a purge; a catalog that adds a zone; all edges' status"),
+    ("internet", "anycast: who answers which region; edges are killed, frozen, drained, cut off; a timeline picture"),
+];
+
+/// The timeline's file in the folder for temporary files.
+const PICTURE: &str = "parapet-timeline.svg";
+
+pub(crate) fn run(edges: Subject, parts: &[Part], picture: Option<PathBuf>) -> anyhow::Result<()> {
     let begun = Instant::now();
+    let wanted = |part| parts.is_empty() || parts.contains(&part);
     let mut table = Table::new();
-    let mut scene = set_up(edges)?;
-    show_arrival(&scene, edges, &mut table)?;
-    ask_questions(&scene)?;
-    replay_real_questions(&scene, &mut table)?;
-    change_a_record(&scene, &mut table)?;
-    let before = arrivals(&scene)?;
-    lose_the_origin(&mut scene, &mut table)?;
-    prove_hidden(&scene, before, &mut table)?;
+    if wanted(Part::Push) {
+        push(edges, &mut table)?;
+    }
     if edges == Subject::Parapet {
-        drop(scene);
-        table.extend(demo_fill::tell()?);
+        if wanted(Part::Fill) {
+            table.extend(demo_fill::tell()?);
+        }
+        if wanted(Part::Internet) {
+            let picture = picture.unwrap_or_else(|| std::env::temp_dir().join(PICTURE));
+            table.extend(demo_internet::tell(&picture)?);
+        }
     }
     println!("\n== In short ({:.0} s) ==\n", begun.elapsed().as_secs_f64());
     for (what, figure) in table {
         println!("  {what:<62}{figure}");
     }
-    println!("\nThe network, the servers and their files are gone now.");
+    println!("\nThe networks, the servers and their files are gone now.");
     Ok(())
+}
+
+fn push(edges: Subject, table: &mut Table) -> anyhow::Result<()> {
+    let mut scene = set_up(edges)?;
+    show_arrival(&scene, edges, table)?;
+    ask_questions(&scene)?;
+    replay_real_questions(&scene, table)?;
+    change_a_record(&scene, table)?;
+    let before = arrivals(&scene)?;
+    lose_the_origin(&mut scene, table)?;
+    prove_hidden(&scene, before, table)
 }
 
 fn step(title: &str, why: &str) {

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod demo_fill;
+mod demo_internet;
 mod scene;
 mod subject;
 mod up;
@@ -27,8 +28,10 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  parapet-lab demo                          the whole idea in about a minute
+  parapet-lab demo                          the whole idea in about two minutes
+  parapet-lab demo --part internet          anycast alone: edges fail, and nobody notices for long
   parapet-lab up hidden-origin              an origin, three edges, two clients, until Ctrl-C
+  parapet-lab up internet                   five sites, three providers, clients in three regions
   parapet-lab bench answers                 CPU per answer and share answered, beside NSD and Knot
   parapet-lab bench change --json           the same figures for machines
   parapet-lab bench transfer --subjects nsd,knot --records 100000
@@ -36,18 +39,27 @@ Examples:
 
 #[derive(Subcommand)]
 enum Command {
-    /// List the topologies and benchmarks there are.
+    /// List what there is: parts of the demonstration, topologies, scenarios, benchmarks.
     List,
     /// Show the main job: a hidden BIND origin, and edges that answer for it.
     ///
     /// Builds the topology hidden-origin, shows the zones arriving at the edges, asks real questions, changes a zone
     /// with nsupdate and times the change at each edge, stops the origin, kills an edge, and proves from packet
     /// counters that no client packet reached the origin. Then a second network: a zone that is filled on demand and
-    /// purged, a catalog that adds a zone, and what all edges say of all zones. Explains each step and ends with a table.
+    /// purged, a catalog that adds a zone, and what all edges say of all zones. Then a small internet: six edges
+    /// announce one address, one after the other is killed, frozen, drained and cut off, and a timeline shows what each
+    /// region was answered. Explains each step and ends with a table; fails if something did not go as it should.
     Demo {
-        /// What runs at the edges; a peer in place of Parapet shows what is Parapet's and what is DNS's.
+        /// What runs at the edges of the first part; a peer in place of Parapet shows what is Parapet's and what is
+        /// DNS's. The other parts are shown with Parapet alone.
         #[arg(long, default_value = "parapet")]
         edges: Subject,
+        /// Only these parts [default: all].
+        #[arg(long = "part", value_delimiter = ',')]
+        parts: Vec<demo::Part>,
+        /// Where the timeline is written, as SVG [default: parapet-timeline.svg in the folder for temporary files].
+        #[arg(long)]
+        picture: Option<std::path::PathBuf>,
     },
     /// Build a topology with its servers, say how to step into it, and keep it until Ctrl-C.
     Up {
@@ -78,7 +90,7 @@ fn main() -> ExitCode {
             list();
             Ok(())
         }
-        Command::Demo { edges } => demo::run(edges),
+        Command::Demo { edges, parts, picture } => demo::run(edges, &parts, picture),
         Command::Up { name } => up::run(&name),
         Command::Bench(options) => bench::run(&options),
         Command::Check { .. } => Ok(()),
@@ -102,14 +114,22 @@ fn check(server: std::net::IpAddr, origin: std::net::IpAddr, zone: &str) -> bool
 }
 
 fn list() {
-    println!("demonstration (parapet-lab demo):");
-    println!("  demo            push by NOTIFY and IXFR; on demand, with a purge; a catalog; all edges' status");
+    let describe = |name: &str, about: &str| println!("  {name:<15} {about}");
+    println!("demonstration (parapet-lab demo, or a part of it by --part NAME):");
+    for (name, about) in demo::PARTS {
+        describe(name, about);
+    }
     println!("\ntopologies (parapet-lab up NAME):");
     for topology in parapet_lab::topologies::all() {
-        println!("  {:<15} {}", topology.name, topology.about);
+        describe(&topology.name, &topology.about);
+    }
+    describe(parapet_lab::internet::NAME, parapet_lab::internet::ABOUT);
+    println!("\nscenarios (what befalls an edge, in demo and bench failover):");
+    for fault in parapet_lab::internet::Fault::ALL {
+        describe(&fault.to_string(), fault.about());
     }
     println!("\nbenchmarks (parapet-lab bench NAME):");
     for (name, about) in bench::ALL {
-        println!("  {name:<15} {about}");
+        describe(name, about);
     }
 }

@@ -54,9 +54,11 @@ fn processes_of(folder: &std::path::Path) -> usize {
 }
 
 #[test]
-fn list_names_topologies_and_benchmarks() -> Result {
+fn list_names_topologies_scenarios_and_benchmarks() -> Result {
     let printed = text(&lab().arg("list").output()?);
-    for name in ["hidden-origin", "pair", "answers", "transfer", "change", "start", "ondemand", "failover"] {
+    for name in
+        ["hidden-origin", "pair", "internet", "freeze", "stale", "answers", "transfer", "change", "start", "failover"]
+    {
         assert!(printed.contains(&format!("  {name} ")), "{printed}");
     }
     Ok(())

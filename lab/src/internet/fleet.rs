@@ -36,6 +36,18 @@ pub enum Fault {
 impl Fault {
     /// All of them.
     pub const ALL: [Fault; 6] = [Fault::Kill, Fault::Freeze, Fault::Cut, Fault::Drain, Fault::Stop, Fault::Stale];
+
+    /// What happens, in a sentence without its end.
+    pub fn about(self) -> &'static str {
+        match self {
+            Fault::Kill => "SIGKILL to the daemon: the kernel closes its sessions",
+            Fault::Freeze => "SIGSTOP to all of the edge's processes: nothing is closed, nothing is said",
+            Fault::Cut => "the wire to the edge's router carries nothing more, and both ends keep their carrier",
+            Fault::Drain => "parapet drain: leave on purpose, by hand",
+            Fault::Stop => "SIGTERM: leave, answer what is on its way, end",
+            Fault::Stale => "the edge does not reach the origin any more, and its zones grow old",
+        }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -104,6 +116,12 @@ impl<'i> FleetBuilder<'i> {
         let start =
             |host: &super::EdgeHost| Edge::at(&host.namespace).file(&text, &host.name).without_waiting().start();
         let edges: Vec<Edge> = hosts.iter().map(start).collect::<Result<_, _>>()?;
+        // The service's addresses, until the daemon puts them there by itself.
+        for host in &hosts {
+            for (address, bits) in self.internet.service().into_iter().zip([32, 128]) {
+                host.namespace.address("lo", address, bits)?;
+            }
+        }
         for edge in &edges {
             for zone in &names {
                 edge.wait_for_zone(zone, 1, ZONES_DEADLINE)?;
@@ -154,7 +172,7 @@ impl Fleet {
             Fault::Kill => edge.process().signal(Signal::SIGKILL)?,
             Fault::Freeze => edge.process().signal_group(Signal::SIGSTOP)?,
             Fault::Cut => host.uplink.cut(),
-            Fault::Drain => edge.ask(&["drain"]).map(|_| ())?,
+            Fault::Drain => edge.ask(&["drain", "--reason", "lab"]).map(|_| ())?,
             Fault::Stop => edge.process().signal(Signal::SIGTERM)?,
             Fault::Stale => host.management.cut(),
         }

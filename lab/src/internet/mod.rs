@@ -1,14 +1,17 @@
 //! A small internet: sites with edges, the routers of providers, clients in three parts of the world, and a hidden origin.
 //!
 //! ```text
-//!        europe                       america                        asia
-//!   europe-1  europe-2        america-1      america-2         asia-1  asia-2
-//!      │         │                │              │               │       │
-//!   birch-eu──arbor-eu═════════arbor-us──────cedar-us═════════cedar-as──arbor-as
-//!      │  ╲    ╱ │                │  ╲          ╱ │               │       │
-//!      │   ╲  ╱  │            nyc─┴───╲────────╱─sjc              └──sin──┘
-//!     fra  ams(2)╯       (birch-us: peers, and nyc)
+//!          europe                       america                         asia
+//!   europe-2    europe-1         america-1     america-2          asia-1    asia-2
+//!      │           │                 │             │                 │         │
+//!   birch-eu ── arbor-eu ═════════ arbor-us ── cedar-us ═════════ cedar-as ── arbor-as
+//!     │  ╲    ╱   │                  │    ╲  ╱   │                   └─── sin ──┘
+//!     │   ╲  ╱    │                  │     ╳     │
+//!     └─── fra    │                  │   ╱   ╲   │         ═ an ocean
+//!        ams(2) ──┘                  nyc       sjc
 //! ```
+//!
+//! (birch-us, which peers with both and carries nyc, is not drawn, nor are arbor's and birch's other oceans.)
 //!
 //! [`Plan`] describes it, [`Internet`] is it: namespaces, wires, addresses, and twelve BIRDs ([`bird`] writes their
 //! configurations). All edges announce the same prefixes, each to the router of its site, over IPv4 and IPv6, with BFD; the
@@ -20,6 +23,7 @@
 mod bird;
 mod build;
 mod fleet;
+mod map;
 mod network_file;
 pub mod plan;
 
@@ -30,6 +34,12 @@ use crate::{Lab, LabError, Namespace, Wire, routers::Bird, until};
 pub use fleet::{Fault, Fleet, FleetBuilder, ZONE};
 pub use network_file::{API_PORT, FLEET_PORT, NetworkFile};
 pub use plan::{Plan, Purpose, Region};
+
+/// What the standard internet is called among the topologies.
+pub const NAME: &str = "internet";
+/// What it is for.
+pub const ABOUT: &str =
+    "five sites with six edges, three providers' BIRD routers, clients in three regions, an origin only edges reach";
 
 /// All sessions between routers are to be established, and all networks known everywhere, within this time.
 const CONVERGED_DEADLINE: Duration = Duration::from_secs(60);
@@ -117,6 +127,11 @@ impl Internet {
             }
         }
         Ok(())
+    }
+
+    /// What is where and how far apart, in lines for people.
+    pub fn map(&self) -> String {
+        map::draw(&self.plan)
     }
 
     /// What it was built from.
