@@ -10,6 +10,7 @@ mod healthchecker;
 mod node;
 mod pair;
 mod text;
+mod world;
 
 pub use case::{Case, Fallen};
 pub use ground::{Ground, Seat, Service, Uplink};
@@ -17,6 +18,7 @@ pub use healthchecker::{HEALTHCHECKER, Healthchecker};
 pub use node::{Node, Speaker};
 pub use pair::{Pair, pair};
 pub use text::Tuning;
+pub use world::{World, world};
 
 /// The zone that is asked for; it is dynamic at the origin.
 pub const ZONE: &str = "example.com";

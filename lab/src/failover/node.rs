@@ -92,7 +92,7 @@ impl Node {
     pub fn drain(&mut self) -> Result<(), LabError> {
         match &mut self.announcer {
             Some(announcer) => announcer.drain(),
-            None => self.edge.ask(&["drain", "planned"]).map(|_| ()),
+            None => self.edge.ask(&["drain", "--reason", "planned"]).map(|_| ()),
         }
     }
 

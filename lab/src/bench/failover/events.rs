@@ -51,7 +51,9 @@ pub(super) fn run(stage: &mut Stage, case: Case, times: u32) -> anyhow::Result<V
 
 /// One event, from all is well to all is as it was.
 fn one(stage: &mut Stage, case: Case, number: usize) -> anyhow::Result<Window> {
-    let before = stage.prober.wait_until_answered(STEADY, RETURN_DEADLINE).context("before")?;
+    let before = stage.settled.clone();
+    let as_before = |seen: &[Vec<String>]| seen == before;
+    stage.prober.wait_for("all as at the start", STEADY, RETURN_DEADLINE, as_before).context("before")?;
     let victim = victim(stage, &before, number)?;
     let seat = stage.ground.seats.get(victim).context("a seat")?.clone();
     let node = stage.nodes.get_mut(victim).context("a node")?;
@@ -72,7 +74,10 @@ fn one(stage: &mut Stage, case: Case, number: usize) -> anyhow::Result<Window> {
         stage.wait_for_change(victim).context("the zone at the repaired edge")?;
     }
     let as_before = |seen: &[Vec<String>]| seen == before;
-    stage.prober.wait_for("all as before", STEADY, RETURN_DEADLINE, as_before).context("after the repair")?;
+    stage
+        .prober
+        .wait_for("all as before", STEADY, RETURN_DEADLINE, as_before)
+        .with_context(|| format!("after the repair of {}; before: {before:?}", seat.name))?;
     Ok(Window { begin_us, repaired_us, end_us: stage.prober.now_us() })
 }
 

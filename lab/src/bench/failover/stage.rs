@@ -1,20 +1,23 @@
 //! A network with a subject at all edges, and the prober in all regions.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use parapet_lab::{
-    Lab, Named, Updates, dns,
-    failover::{Ground, Node, Pair, Speaker, Tuning, ZONE, pair},
+    Lab, LabError, Named, Updates, dns,
+    failover::{Ground, Node, Pair, Speaker, Tuning, World, ZONE, pair, world},
     prober::{Expected, Prober, Question},
 };
 
+use super::progress;
 use crate::subject::Subject;
 
 /// All edges announce, and every region is answered, within this time of the start.
 const START_DEADLINE: Duration = Duration::from_secs(60);
-/// Each region is answered without a loss for so long before anything is done.
-const STEADY: Duration = Duration::from_millis(500);
+/// Then each region is answered without a loss for so long before anything is done: the news has got around.
+const STEADY: Duration = Duration::from_secs(1);
+/// It settles within so many looks.
+const SETTLED_LOOKS_MAX: u32 = 15;
 /// A change is at an edge that can reach the origin within this time.
 const CHANGE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -26,43 +29,83 @@ pub(super) struct Stage {
     pub(super) ground: Ground,
     updates: Updates,
     serial: u32,
-    _network: Network,
+    /// Who answers each region when all is well.
+    pub(super) settled: Vec<Vec<String>>,
+    network: Network,
     _lab: Lab,
 }
 
 /// What keeps the network alive.
 enum Network {
     Small(Box<Pair>),
+    Internet(Box<World>),
 }
 
 impl Network {
     fn ground(&self) -> &Ground {
         match self {
             Network::Small(pair) => &pair.ground,
+            Network::Internet(world) => &world.ground,
         }
     }
 
     fn origin(&self) -> &Named {
         match self {
             Network::Small(pair) => &pair.origin,
+            Network::Internet(world) => &world.origin,
+        }
+    }
+}
+
+impl Network {
+    /// Wait until the router next to an edge has its routes.
+    fn wait_for_route(&self, edge: &str) -> Result<(), LabError> {
+        match self {
+            Network::Small(pair) => pair.wait_for_routes(edge, true, START_DEADLINE),
+            Network::Internet(world) => world.internet.wait_for_route(edge, true, START_DEADLINE),
         }
     }
 }
 
 impl Stage {
-    pub(super) fn build(subject: Subject, _small: bool) -> anyhow::Result<Stage> {
+    pub(super) fn build(subject: Subject, small: bool) -> anyhow::Result<Stage> {
         let lab = Lab::new("bench-failover")?;
         let tuning = Tuning::default();
-        let network = Network::Small(Box::new(pair(&lab, &tuning)?));
+        let network = if small {
+            Network::Small(Box::new(pair(&lab, &tuning)?))
+        } else {
+            Network::Internet(Box::new(world(&lab)?))
+        };
         let ground = network.ground().clone();
         let updates = network.origin().open_updates(ZONE)?;
         let nodes = (0..ground.seats.len())
             .map(|seat| Node::start(&ground, seat, speaker(subject), &tuning))
             .collect::<Result<Vec<_>, _>>()?;
         let prober = Prober::start(&ground.regions, &Question::soa(ZONE))?;
-        let stage = Stage { subject, prober, nodes, ground, updates, serial: 1, _network: network, _lab: lab };
-        stage.prober.wait_until_answered(STEADY, START_DEADLINE).context("the start")?;
+        let mut stage =
+            Stage { subject, prober, nodes, ground, updates, serial: 1, settled: Vec::new(), network, _lab: lab };
+        for seat in &stage.ground.seats {
+            stage.network.wait_for_route(&seat.name)?;
+        }
+        stage.settle()?;
         Ok(stage)
+    }
+
+    /// Wait until who answers whom does not change any more.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        let seen = || self.prober.wait_until_answered(STEADY, START_DEADLINE).context("the start");
+        let mut last = seen()?;
+        for _ in 0..SETTLED_LOOKS_MAX {
+            thread::sleep(2 * STEADY);
+            let now = seen()?;
+            if now == last {
+                progress(&format!("{}: answered by {}", self.subject.name(), now.concat().join(", ")));
+                self.settled = now;
+                return Ok(());
+            }
+            last = now;
+        }
+        bail!("the regions are answered by others all the time, at last by {last:?}")
     }
 
     /// Change the zone, and from when the other edges have the change on take nothing older for an answer.
