@@ -71,4 +71,10 @@ pub enum Error {
     /// The announcing has ended.
     #[error("the announcing has ended")]
     Stopped,
+    /// The services' addresses could not be put on `lo`.
+    #[error("cannot put the services' addresses on lo: {why}")]
+    Addresses {
+        /// Why.
+        why: String,
+    },
 }

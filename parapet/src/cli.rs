@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
@@ -121,6 +121,9 @@ pub(crate) enum Command {
     Drain(DrainArguments),
     /// Let a drained node announce its routes again, once its health allows.
     Undrain(UndrainArguments),
+    /// The daemon starts it: keeps addresses on lo until its standard input, a socket, closes.
+    #[command(hide = true)]
+    KeepAddresses(KeepAddressesArguments),
 }
 
 #[derive(Debug, Args)]
@@ -292,6 +295,21 @@ pub(crate) struct OrderArguments {
     /// All nodes of the network file, by their HTTP APIs.
     #[arg(long, requires = "config", conflicts_with = "node")]
     pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeepAddressesArguments {
+    /// The node's state folder, for the record of what was put on lo.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+
+    /// The user to become.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+
+    /// The addresses.
+    #[arg(value_name = "ADDR")]
+    pub(crate) addresses: Vec<IpAddr>,
 }
 
 pub(crate) fn parse_zone(text: &str) -> Result<String, String> {

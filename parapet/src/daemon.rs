@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anycast::addresses::Keeper;
 use config::{Config, Parsed};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
+use crate::address_keeper;
 use crate::api::{Api, TokenHolder};
 use crate::cli::RunArguments;
 use crate::control::server::{self, ControlSocket};
@@ -33,6 +35,8 @@ struct Opened {
     metrics: Option<BoundSocket>,
     api: Option<Api>,
     _state: StateFolder,
+    /// Last, so that the addresses go last, should something end the start.
+    keeper: Option<Keeper>,
 }
 
 pub(crate) fn run(arguments: RunArguments) -> Result<(), Failure> {
@@ -61,17 +65,19 @@ fn open(config: &Config) -> Result<Opened, Failure> {
     let node = &config.node;
     let user = privileges::find_user(node.user.as_deref())?;
     let state = state_folder::take(&node.state_dir, user.as_ref())?;
+    let keeper = address_keeper::start(config)?;
     let control = server::bind(&node.control, user.as_ref())?;
     let services = Bound::bind(config)?;
     let metrics = node.metrics.map(|address| BoundSocket::bind(address, "metrics", "metrics")).transpose()?;
     let api = node.api.as_ref().map(Api::open).transpose()?;
     privileges::give_up(user.as_ref())?;
     state_folder::probe(&node.state_dir)?;
-    Ok(Opened { services, control, metrics, api, _state: state })
+    keeper.as_ref().map(Keeper::follow).transpose().map_err(Failure::runtime)?;
+    Ok(Opened { keeper, services, control, metrics, api, _state: state })
 }
 
 async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Failure> {
-    let Opened { services, control, metrics, api, _state } = opened;
+    let Opened { services, control, metrics, api, _state, keeper } = opened;
     let failure = |why: std::io::Error| Failure::Runtime(format!("cannot take signals: {why}"));
     let mut signals = Signals::take().map_err(failure)?;
     let watch = source.file().and_then(|file| {
@@ -79,8 +85,9 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
         watch.map_err(|why| tracing::warn!(%why, "the network file cannot be watched; SIGHUP reads it again")).ok()
     });
     let addresses = services.addresses().to_vec();
+    let kept = keeper.as_ref().map_or_else(|| Arc::new(Vec::new) as anycast::AddressReader, Keeper::reader);
     let stop_max = STOP_MAX + leave_max(&config);
-    let services = Services::start(&config, services, Arc::new(Vec::new)).await?;
+    let services = Services::start(&config, services, kept).await?;
     let mut reload = Reload::new(source, config.clone());
     let addresses = Addresses {
         listen: addresses,
@@ -109,6 +116,8 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
     for task in metrics_task.into_iter().chain(api_task) {
         task.abort();
     }
+    // Nobody is told any more that they lead here, and nobody answers.
+    drop(keeper);
     control_task.abort();
     // The socket's file goes with the task.
     let _ = control_task.await;

@@ -1,5 +1,6 @@
 //! The `parapet` binary: command line, starting roles, wiring, control socket, privileges. It decides nothing about DNS.
 
+mod address_keeper;
 mod api;
 mod check;
 mod cli;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         Command::Anycast(arguments) => show::anycast::anycast(&arguments),
         Command::Drain(arguments) => drain::drain(&arguments),
         Command::Undrain(arguments) => drain::undrain(&arguments),
+        Command::KeepAddresses(arguments) => address_keeper::keep(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

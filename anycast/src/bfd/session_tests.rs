@@ -236,8 +236,12 @@ impl Link {
             let arrives = self.flying.front().map(|(arrives, ..)| *arrives);
             let deadlines = self.sides.iter().filter_map(Session::next_deadline).min();
             self.now = [arrives, deadlines].into_iter().flatten().min()?.max(self.now);
-            match self.flying.pop_front_if(|(arrives, ..)| *arrives <= self.now) {
-                Some((_, to, packet)) => self.give(to, Event::Received(packet)),
+            match self.flying.pop_front() {
+                Some((arrives, to, packet)) if arrives <= self.now => self.give(to, Event::Received(packet)),
+                Some(flying) => {
+                    self.flying.push_front(flying);
+                    (0..2).for_each(|side| self.give(side, Event::Tick));
+                }
                 None => (0..2).for_each(|side| self.give(side, Event::Tick)),
             }
         }
