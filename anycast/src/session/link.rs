@@ -10,7 +10,7 @@
 //! to the first segment from afar has to guess its sequence number and port; data from afar is dropped.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -20,9 +20,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use super::options::{set_md5_key, set_ttl_min};
 use super::password::Password;
 
-/// A connection that has not come about after so long will not; there is time to repeat the first segment. The machine
-/// gives up an attempt after 3 s at the earliest, without knowing why.
-pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_millis(2500);
+/// A connection that has not come about after so long will not. The first segment is repeated meanwhile, and after 3 s the
+/// kernel knows whether anybody on the link has the address. The machine gives up an attempt after 5 s at the earliest,
+/// without knowing why.
+pub(super) const CONNECT_TIME_MAX: Duration = Duration::from_secs(4);
 /// Connections that the kernel keeps for a listener until they are accepted.
 const BACKLOG_MAX: i32 = 32;
 /// DSCP CS6, "network control" (RFC 4594 §3.1), as the whole octet.
@@ -86,9 +87,19 @@ impl Link {
             set_md5_key(&socket, self.remote.ip(), Some(password.bytes()))?;
         }
         if let Some(source) = self.source {
-            socket.bind(SocketAddr::new(source, 0))?;
+            socket.bind(self.local(source))?;
         }
         Ok(socket)
+    }
+
+    /// A link-local address is of the link that the neighbour's is of.
+    fn local(&self, source: IpAddr) -> SocketAddr {
+        match (source, self.remote) {
+            (IpAddr::V6(source), SocketAddr::V6(remote)) if source.is_unicast_link_local() => {
+                SocketAddr::V6(SocketAddrV6::new(source, 0, 0, remote.scope_id()))
+            }
+            _ => SocketAddr::new(source, 0),
+        }
     }
 
     /// Takes over a connection that the neighbour made. Its key came with the listener's.

@@ -1,6 +1,7 @@
 //! A configured neighbour and its running task, as the speaker has them.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,9 +39,17 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// Who this node is to its routers; a restart changes it, a reload does not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Identity {
+    pub(super) local_as: u32,
+    pub(super) router_id: Ipv4Addr,
+}
+
 /// What tasks are started with.
 pub(super) struct Context<'a> {
     pub(super) anycast: &'a config::Anycast,
+    pub(super) identity: Identity,
     pub(super) adverts: &'a watch::Receiver<Arc<Adverts>>,
     pub(super) runtime: &'a Handle,
 }
@@ -56,7 +65,9 @@ impl Neighbour {
         let link = Link::new(&settings, password.clone());
         let adverts = context.adverts.clone();
         let view = View::new(&settings, link.has_password(), Arc::clone(&adverts.borrow()), None);
+        let Identity { local_as, router_id } = context.identity;
         let peer_settings = PeerSettings::new(context.anycast, &settings, random_u64());
+        let peer_settings = PeerSettings { local_as, router_id, ..peer_settings };
         let peer = Peer::new(peer_settings, Instant::now());
         let (commands, their_commands) = mpsc::channel(COMMANDS_MAX);
         let (door, accepted) = mpsc::channel(ACCEPTED_MAX);

@@ -14,7 +14,7 @@ use tracing::warn;
 use super::bound::Bound;
 use super::link::{Link, into_tokio, prepare_listener};
 use super::listener::{Doors, Reception, accept};
-use super::neighbour::{Context, Neighbour};
+use super::neighbour::{Context, Identity, Neighbour};
 use super::plan::{Applied, Plan, Wanted};
 use super::task::Command;
 use super::view::View;
@@ -32,6 +32,7 @@ pub struct Speaker {
 
 struct Shared {
     runtime: Handle,
+    identity: Identity,
     adverts: watch::Receiver<Arc<Adverts>>,
     bfd: Option<bfd::Handle>,
     reception: Arc<Reception>,
@@ -80,6 +81,7 @@ impl Speaker {
         }
         let shared = Shared {
             runtime: runtime.clone(),
+            identity: Identity { local_as: anycast.local_as, router_id: anycast.router_id },
             adverts,
             bfd,
             reception,
@@ -204,7 +206,7 @@ impl Sessions {
 
 impl Shared {
     fn context<'a>(&'a self, anycast: &'a config::Anycast) -> Context<'a> {
-        Context { anycast, adverts: &self.adverts, runtime: &self.runtime }
+        Context { anycast, identity: self.identity, adverts: &self.adverts, runtime: &self.runtime }
     }
 
     fn bfd_of(&self, settings: &config::Neighbour) -> Option<watch::Receiver<bfd::State>> {

@@ -31,18 +31,17 @@ pub(super) fn connect_problem(link: &Link, error: &io::Error, drops: Md5Drops) -
     }
 }
 
+/// A router that is only waited for has not come.
+pub(super) fn nobody_came(link: &Link, drops: Md5Drops) -> String {
+    let remote = link.remote.ip();
+    format!("{remote} has not connected, and this node only waits for it (`passive`){}", dropped(drops))
+}
+
 /// Silence: nobody there, or a segment that the other side or this one drops for its signature or its TTL.
 fn no_answer(link: &Link, drops: Md5Drops) -> String {
     let remote = link.remote;
-    let seconds = CONNECT_TIME_MAX.as_secs_f32();
-    let seen = match drops {
-        Md5Drops::None => "",
-        Md5Drops::WrongSignature => " (meanwhile this node dropped segments with a wrong TCP MD5 signature)",
-        Md5Drops::Unsigned => " (meanwhile this node dropped segments that lacked a TCP MD5 signature)",
-        Md5Drops::Unexpected => {
-            " (meanwhile this node dropped segments with a TCP MD5 signature that it did not expect)"
-        }
-    };
+    let seconds = CONNECT_TIME_MAX.as_secs();
+    let seen = dropped(drops);
     let password = if link.has_password() {
         "the router may have no TCP MD5 password for this node, or another one than ours"
     } else {
@@ -50,6 +49,17 @@ fn no_answer(link: &Link, drops: Md5Drops) -> String {
     };
     let ttl = if link.ttl_security() { "; it must send with TTL 255 (`ttl_security`)" } else { "" };
     format!("no answer to our connection attempts within {seconds} s from {remote}{seen}: is it up? {password}{ttl}")
+}
+
+fn dropped(drops: Md5Drops) -> &'static str {
+    match drops {
+        Md5Drops::None => "",
+        Md5Drops::WrongSignature => " (meanwhile this node dropped segments with a wrong TCP MD5 signature)",
+        Md5Drops::Unsigned => " (meanwhile this node dropped segments that lacked a TCP MD5 signature)",
+        Md5Drops::Unexpected => {
+            " (meanwhile this node dropped segments with a TCP MD5 signature that it did not expect)"
+        }
+    }
 }
 
 /// Why a connection ended without a NOTIFICATION.

@@ -10,8 +10,8 @@ use crate::bgp::write_message;
 
 /// The longest wait after errors of the protocol (IdleHoldTimer, RFC 4271 §8.1.1).
 pub(super) const IDLE_HOLD_MAX: Duration = Duration::from_secs(60);
-/// An attempt to connect is not given up before this: a lost SYN is sent again after a second.
-const ATTEMPT_MIN: Duration = Duration::from_secs(3);
+/// An attempt to connect is not given up before this: whoever makes it knows sooner why nothing comes of it.
+const ATTEMPT_MIN: Duration = Duration::from_secs(5);
 /// After so many errors in a row, connections of the neighbour are refused too until the wait is over.
 const FAILURES_DAMPED: u32 = 3;
 /// A session that stood for so long was none that errors led to.

@@ -52,7 +52,7 @@ fn rfc4271_8_1_1_attempts_are_made_again() {
         assert_eq!(script.after(Duration::from_millis(251)), [Action::Connect], "no later than connect_retry");
     }
     // An attempt that nothing comes of is given up for another.
-    let actions = script.after(Duration::from_secs(3));
+    let actions = script.after(Duration::from_secs(5));
     assert_eq!(actions, [Action::Problem("no connection: the router does not answer".into()), Action::Connect]);
 }
 

@@ -29,7 +29,7 @@ use tracing::{debug, warn};
 
 use super::connection::{Broken, Connection, READ_BYTES_MAX, Ready};
 use super::link::Link;
-use super::md5_drops::Md5Counters;
+use super::md5_drops::{Md5Counters, Md5Drops};
 use super::view::View;
 use super::words;
 use crate::adverts::Adverts;
@@ -40,6 +40,8 @@ use crate::bgp::{ConnectionId, Event, Peer, ReceivedRoute, Shutdown};
 pub(in crate::session) const COMMANDS_MAX: usize = 8;
 /// Connections with one neighbour: the machine keeps two (RFC 4271 §6.8), and may be about to close others.
 const CONNECTIONS_MAX: usize = 4;
+/// A node that only waits for its router says so, and what it knows of the reason, after so long.
+const WAITING_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Without anything to do the task looks around so often.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
@@ -74,6 +76,11 @@ pub(in crate::session) struct Task {
     established: Option<ConnectionId>,
     next_connection: u64,
     connecting: Option<Connecting>,
+    /// What has been dropped since the last connection: seen once it is a reason until there is one, lest the problem be
+    /// another with each attempt.
+    md5_drops: Md5Drops,
+    /// A passive neighbour's: when to look next whether it has come, and the kernel's counters at the last look.
+    waiting: Option<(Instant, Md5Counters)>,
     closing: JoinSet<()>,
     told: Arc<Adverts>,
     bfd_up: bool,
@@ -114,6 +121,8 @@ impl Task {
             established: None,
             next_connection: 0,
             connecting: None,
+            md5_drops: Md5Drops::None,
+            waiting: None,
             closing: JoinSet::new(),
             told,
             bfd_up: false,
@@ -126,6 +135,7 @@ impl Task {
         self.handle(Event::Adverts(Arc::clone(&self.told)));
         self.handle(Event::Start);
         self.take_bfd();
+        self.look_for_waiting(Instant::now());
         loop {
             self.publish();
             let woken = self.wait().await;
@@ -162,7 +172,15 @@ impl Task {
         let of_connection = |it: &Connection| it.stuck_until(self.send_hold).into_iter().chain(it.silent_until()).min();
         let of_connections = self.connections.iter().filter_map(of_connection);
         let idle = Instant::now() + IDLE_MAX;
-        self.parts.peer.next_deadline().into_iter().chain(of_connections).min().map_or(idle, |it| it.min(idle))
+        let look = self.waiting.map(|(at, _)| at);
+        self.parts
+            .peer
+            .next_deadline()
+            .into_iter()
+            .chain(of_connections)
+            .chain(look)
+            .min()
+            .map_or(idle, |it| it.min(idle))
     }
 
     async fn take(&mut self, woken: Woken) -> Next {
@@ -222,6 +240,7 @@ impl Task {
                 self.lose(id, &Broken::Unheard);
             }
         }
+        self.look_for_waiting(now);
         self.handle(Event::Tick);
     }
 
@@ -241,10 +260,32 @@ impl Task {
         match connected {
             Ok(stream) => self.add(stream, false),
             Err(error) => {
-                let drops = Md5Counters::now().since(md5_before);
-                let problem = words::connect_problem(&self.parts.link, &error, drops);
+                self.note_md5_drops(md5_before);
+                let problem = words::connect_problem(&self.parts.link, &error, self.md5_drops);
                 self.handle(Event::ConnectFailed(problem));
             }
+        }
+    }
+
+    /// Of a router that is only waited for nothing is heard when it has another password: its segments never arrive.
+    fn look_for_waiting(&mut self, now: Instant) {
+        let waits = self.parts.peer.settings().passive && self.connections.is_empty();
+        match self.waiting {
+            _ if !waits => self.waiting = None,
+            Some((at, _)) if now < at => return,
+            Some((_, before)) => {
+                self.note_md5_drops(before);
+                let problem = words::nobody_came(&self.parts.link, self.md5_drops);
+                self.handle(Event::ConnectFailed(problem));
+            }
+            None => {}
+        }
+        self.waiting = waits.then(|| (now + WAITING_LOOK_INTERVAL, Md5Counters::now()));
+    }
+
+    fn note_md5_drops(&mut self, before: Md5Counters) {
+        if self.md5_drops == Md5Drops::None {
+            self.md5_drops = Md5Counters::now().since(before);
         }
     }
 

@@ -25,6 +25,7 @@ impl Task {
             }
             return;
         };
+        self.md5_drops = Md5Drops::None;
         let connection = ConnectionId(self.next_connection);
         self.next_connection += 1;
         self.connections.push(Connection::new(connection, stream, Instant::now()));

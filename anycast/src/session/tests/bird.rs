@@ -132,10 +132,8 @@ async fn messages_of_the_end_both_ways() {
     let (node, bird) = with_bird("", |_| {});
     node.established("bird").await;
     bird.answers("disable node \"maintenance until noon\"", &["disabled"]).await;
-    eventually("the notification", || node.status("bird").last_notification.is_some()).await;
-    let last = node.status("bird").last_notification.unwrap();
-    assert_eq!((last.sent, last.code, last.subcode), (false, 6, 2));
-    assert!(last.words.contains("maintenance until noon"), "{}", last.words);
+    let (sent, words) = node.notified("bird", 6, 2).await;
+    assert!(!sent && words.contains("maintenance until noon"), "{words}");
     bird.answers("enable node", &["enabled"]).await;
     node.established("bird").await;
     in_time("the end", node.speaker.stop("moving house")).await;

@@ -23,7 +23,7 @@ async fn what_is_not_bgp_is_answered_by_a_notification() {
     router.send(b"GET / HTTP/1.1\r\n\r\n").await;
     assert_eq!(router.receive_type(NOTIFICATION).await[..2], [1, 1], "connection not synchronized");
     assert_eq!(in_time("the end", router.stream.read(&mut [0; 1])).await.unwrap_or(0), 0);
-    eventually("the notification", || node.status("router").last_notification.is_some()).await;
+    node.notified("router", 1, 1).await;
 }
 
 /// A withdrawal goes out while the router floods, and everybody else is served.

@@ -1,5 +1,6 @@
 //! Speakers against each other, against routers that misbehave, and against BIRD, all on loopback.
 
+mod bfd;
 mod bird;
 mod hostile;
 mod link;
@@ -108,9 +109,13 @@ impl Node {
     }
 
     fn start_bound(bound: super::Bound, anycast: &Anycast) -> Self {
+        Self::start_with(bound, anycast, None)
+    }
+
+    fn start_with(bound: super::Bound, anycast: &Anycast, bfd: Option<crate::bfd::Handle>) -> Self {
         let (adverts, view) = watch::channel(Arc::new(Adverts::none(Cause::Starting)));
         let address = bound.addresses()[0];
-        let speaker = Speaker::start(bound, anycast, view, None, &Handle::current()).unwrap();
+        let speaker = Speaker::start(bound, anycast, view, bfd, &Handle::current()).unwrap();
         Self { speaker, adverts, address }
     }
 
@@ -135,6 +140,19 @@ impl Node {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         problem()
+    }
+
+    /// Waits for a NOTIFICATION with this code and subcode: whether this side sent it, and its words. There may have been
+    /// others before, of two connections that collided.
+    async fn notified(&self, name: &str, code: u8, subcode: u8) -> (bool, String) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.status(name).last_notification {
+                Some(last) if (last.code, last.subcode) == (code, subcode) => return (last.sent, last.words),
+                last => assert!(Instant::now() < deadline, "not {code}/{subcode}, but {last:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Waits until the neighbour has sent exactly these prefixes.

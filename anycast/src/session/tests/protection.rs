@@ -133,6 +133,19 @@ async fn what_keeps_a_connection_from_being_made_is_said() {
     node.problem("router", &["does not have the address 192.0.2.77", "`source`"]).await;
 }
 
+/// A router that is only waited for does not come: what keeps it away shows in the counters alone.
+#[tokio::test]
+async fn a_router_with_another_password_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (node, router) = pair(|a, b| {
+        a.neighbours[0].password_file = Some(password(&folder, "ours", "open sesame"));
+        a.neighbours[0].passive = true;
+        b.neighbours[0].password_file = Some(password(&folder, "theirs", "open barley"));
+    });
+    node.problem("router", &["127.0.0.2 has not connected", "only waits", "wrong TCP MD5 signature"]).await;
+    router.problem("node", &["no answer"]).await;
+}
+
 /// The counters of the kernel say more than the time-out does.
 #[tokio::test]
 async fn a_router_with_another_password_is_seen_in_the_counters() {

@@ -54,9 +54,8 @@ async fn neighbours_come_and_go() {
 
     let last = Anycast { neighbours: both.neighbours[1..].to_vec(), ..both.clone() };
     assert_eq!(node.speaker.apply(&last).await, applied(0, 1, 0));
-    eventually("a notification", || router.status("node").last_notification.is_some()).await;
-    let notification = router.status("node").last_notification.unwrap();
-    assert_eq!((notification.sent, notification.code, notification.subcode), (false, 6, 3), "peer de-configured");
+    // Cease, Peer De-configured.
+    assert!(!router.notified("node", 6, 3).await.0);
     assert_eq!(second.status("node").flaps, 0);
     assert_eq!(node.speaker.neighbours().len(), 1);
     assert!(node.speaker.routes("router").await.is_none());
@@ -70,9 +69,8 @@ async fn a_changed_neighbour_begins_anew_alone() {
     second.established("node").await;
     both.neighbours[1].hold_time_s = 6;
     assert_eq!(node.speaker.apply(&both).await, applied(0, 0, 1));
-    eventually("a notification", || second.status("node").last_notification.is_some()).await;
-    let notification = second.status("node").last_notification.unwrap();
-    assert_eq!((notification.code, notification.subcode), (6, 6), "other configuration change");
+    // Cease, Other Configuration Change.
+    second.notified("node", 6, 6).await;
     second.routes("node", &["192.0.2.0/24"]).await;
     eventually("the new hold time", || second.status("node").hold_time_s == Some(6)).await;
     assert_eq!(router.status("node").flaps, 0);

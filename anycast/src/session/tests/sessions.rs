@@ -73,10 +73,8 @@ async fn stop_says_why() {
     node.established("router").await;
     router.established("node").await;
     in_time("the end", node.speaker.stop("node is being replaced")).await;
-    eventually("a notification", || router.status("node").last_notification.is_some()).await;
-    let notification = router.status("node").last_notification.unwrap();
-    assert_eq!((notification.sent, notification.code, notification.subcode), (false, 6, 2));
-    assert!(notification.words.contains("node is being replaced"), "{}", notification.words);
+    let (sent, words) = router.notified("node", 6, 2).await;
+    assert!(!sent && words.contains("node is being replaced"), "{words}");
     assert!(node.speaker.neighbours().is_empty() || node.status("router").state == "idle");
     // The listener is gone as well.
     let refused = router.problem("node", &["refuses the connection"]).await;
@@ -106,9 +104,7 @@ async fn the_routers_notification_is_seen_though_it_resets_the_connection() {
     router.send(&message(NOTIFICATION, &[6, 4])).await;
     // What it has not read makes its end a reset.
     drop(router);
-    eventually("the notification", || node.status("router").last_notification.is_some()).await;
-    let last = node.status("router").last_notification.unwrap();
-    assert_eq!((last.sent, last.code, last.subcode), (false, 6, 4));
+    assert!(!node.notified("router", 6, 4).await.0);
     assert_eq!(node.status("router").flaps, 1);
 }
 
