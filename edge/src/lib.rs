@@ -4,6 +4,8 @@
 //! bind ──> Sockets ──> Edge::start ──┬─ UDP lane: a thread per worker      ─┐
 //!                                    └─ TCP lane: a thread per worker      ─┴─> line::respond
 //!
+//! self-check thread ──> questions to the edge's own addresses ──> health: `answers`, `load`
+//!
 //! miss ──> parking ──> MissHandler ──> Waiter::complete ──> TCP thread of the worker ──> line::respond_filled
 //! ```
 //!
@@ -14,6 +16,7 @@ mod cookie;
 mod error;
 pub mod line;
 mod parking;
+mod self_check;
 mod settings;
 mod sockets;
 mod start;
@@ -38,6 +41,7 @@ pub use line::{
     TransferHandler,
 };
 pub use parking::Waiter;
+pub use self_check::{Check, SelfCheck, SelfCheckSettings};
 pub use settings::{NSID_BYTES_MAX, Settings, TcpSettings, UDP_PAYLOAD_BYTES_MIN};
 pub use start::{Edge, EdgeContext, OnDemand, StatsReader};
 pub use stats::{Counters, DropReason, Family, OnDemandEvent, Stats, Transport};

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use health::{Report, State};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     sync::{mpsc, watch},
@@ -20,6 +22,8 @@ use tokio::{
 use crate::{
     EdgeError, MissHandler, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler, line,
     parking::Parking,
+    self_check::{SelfCheck, SelfChecker},
+    sockets::UdpSocket,
     stats::Counters,
     tcp::{Connections, Phase, TcpWorker},
     udp::UdpWorker,
@@ -70,6 +74,9 @@ pub struct Edge {
     udp_stop: Arc<AtomicBool>,
     phase: watch::Sender<Phase>,
     stats: StatsReader,
+    addresses: Vec<SocketAddr>,
+    udp_sockets: Vec<Arc<UdpSocket>>,
+    zones: Arc<zones::Zones>,
 }
 
 /// Reads the counters of all threads; may outlive the edge.
@@ -104,6 +111,7 @@ impl Edge {
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
         let EdgeContext { zones, settings, notify, transfers, on_demand, health } = context;
+        let own_zones = Arc::clone(&zones);
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
         let parking = Arc::new(Parking::default());
         let parking_of_lanes = Arc::clone(&parking);
@@ -112,7 +120,16 @@ impl Edge {
         let (phase, phase_reader) = watch::channel(Phase::Serving);
         let udp_stop = Arc::new(AtomicBool::new(false));
         let stats = StatsReader { counters: Vec::new(), connections: Arc::clone(&connections), parking };
-        let mut edge = Edge { threads: Vec::new(), udp_stop: Arc::clone(&udp_stop), phase, stats };
+        let udp_sockets = sockets.workers.iter().flat_map(|worker| worker.udp.iter().cloned()).collect();
+        let mut edge = Edge {
+            threads: Vec::new(),
+            udp_stop: Arc::clone(&udp_stop),
+            phase,
+            stats,
+            addresses: sockets.addresses().to_vec(),
+            udp_sockets,
+            zones: own_zones,
+        };
 
         let mut tcp_workers = Vec::new();
         let mut udp_counters = Vec::new();
@@ -145,6 +162,22 @@ impl Edge {
             })?;
         }
         Ok(edge)
+    }
+
+    /// Has the edge ask itself from now on whether it answers, and answers right. Its questions are counted like others.
+    ///
+    /// # Errors
+    ///
+    /// [`EdgeError::Start`] when the thread cannot be made.
+    pub fn check_itself(&mut self, check: SelfCheck) -> Result<(), EdgeError> {
+        let checker = SelfChecker {
+            check,
+            zones: Arc::clone(&self.zones),
+            addresses: self.addresses.clone(),
+            sockets: self.udp_sockets.clone(),
+            stop: Arc::clone(&self.udp_stop),
+        };
+        self.spawn("self-check", "self-check".to_owned(), move || checker.run())
     }
 
     /// The counters of all threads, summed up.
@@ -231,13 +264,14 @@ async fn watch_lanes(lanes: Vec<Arc<Counters>>, health: health::Publisher, phase
             *wakes = now;
         }
         let stuck = seen.iter().filter(|(_, silent)| *silent >= SILENT_INTERVALS_MAX).count();
-        let state = match stuck {
-            _ if *phase.borrow() != Phase::Serving => health::State::Draining,
-            0 => health::State::Up,
-            stuck if stuck < lanes.len() => health::State::Degraded,
-            _ => health::State::Down,
+        let words = || format!("{stuck} of {} lanes are stuck", lanes.len());
+        let report = match stuck {
+            _ if *phase.borrow() != Phase::Serving => Report::hard(State::Draining, "the edge stops"),
+            0 => Report::up(),
+            stuck if stuck < lanes.len() => Report::soft(State::Degraded, words()),
+            _ => Report::hard(State::Down, words()),
         };
-        health.publish(state, Instant::now());
+        health.publish_report(report, Instant::now());
         sleep(HEALTH_INTERVAL).await;
     }
 }

@@ -14,6 +14,10 @@ use std::{
 pub(crate) use batch::{Batch, Datagram, Sent, WayBack};
 pub(crate) use wait::Waiter;
 
+/// What SO_MEMINFO gives: this many numbers (SK_MEMINFO_VARS), of which the last counts drops (SK_MEMINFO_DROPS).
+const MEMINFO_WORDS: usize = 9;
+const MEMINFO_DROPS: usize = 8;
+
 /// A bound UDP socket of one lane.
 #[derive(Debug)]
 pub(crate) struct UdpSocket {
@@ -44,6 +48,24 @@ impl UdpSocket {
     /// The address it is bound to.
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Datagrams that the kernel had no room for, since the socket was opened; wraps.
+    pub(crate) fn dropped(&self) -> u32 {
+        let mut memory = [0_u32; MEMINFO_WORDS];
+        let mut length = size_of_val(&memory) as libc::socklen_t;
+        // SAFETY: the descriptor is open for as long as `self` is, and the kernel writes at most the `length` bytes that
+        // the array has.
+        let result = unsafe {
+            libc::getsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_MEMINFO,
+                memory.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        if result == 0 { memory[MEMINFO_DROPS] } else { 0 }
     }
 
     /// Whether it is bound to the wildcard address.
