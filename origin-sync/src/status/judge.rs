@@ -67,6 +67,12 @@ fn judge_copy(zone: &ZoneStatus, limits: &ProblemLimits, found: &mut Found) {
             });
         }
     }
+    let too_old = zone.age_s.zip(zone.fresh_s_max).filter(|(age_s, max_s)| *age_s > *max_s as f64);
+    let too_old = too_old.filter(|_| matches!(zone.state, ZoneCondition::Serving | ZoneCondition::Stale));
+    found.add(ProblemKind::TooOld, too_old.map(|_| Severity::Critical), || {
+        let max = duration_words(zone.fresh_s_max.unwrap_or(0) as f64);
+        format!("not refreshed for {}, which fresh_s_max has at most {max}", age())
+    });
     let unverified = zone.check_error.as_ref();
     found.add(ProblemKind::Unverified, unverified.map(|_| Severity::Critical), || {
         let error = unverified.map_or("", String::as_str);

@@ -146,6 +146,8 @@ pub struct ZoneStatus {
     pub heap_bytes: u64,
     /// The time since an origin last confirmed the copy.
     pub age_s: Option<f64>,
+    /// From what age on the copy is too old, if its configuration says so.
+    pub fresh_s_max: Option<u64>,
     /// The time between two looks at an origin, as the copy's SOA and the clamps have it.
     pub refresh_s: Option<u64>,
     /// The longest time between two attempts after a failure.

@@ -32,6 +32,8 @@ pub enum ProblemKind {
     Stale,
     /// No copy has arrived for too long.
     Pending,
+    /// No origin has confirmed the copy for longer than its configuration lets it be served without misgivings.
+    TooOld,
     /// No origin has confirmed the copy for too long.
     NotRefreshed,
     /// An origin told a newer serial, and we don't have it.
@@ -60,10 +62,11 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: [ProblemKind; 15] = [
+    pub const ALL: [ProblemKind; 16] = [
         ProblemKind::Expired,
         ProblemKind::Stale,
         ProblemKind::Pending,
+        ProblemKind::TooOld,
         ProblemKind::NotRefreshed,
         ProblemKind::Behind,
         ProblemKind::Failing,
@@ -84,6 +87,7 @@ impl ProblemKind {
             ProblemKind::Expired => "expired",
             ProblemKind::Stale => "stale",
             ProblemKind::Pending => "pending",
+            ProblemKind::TooOld => "too_old",
             ProblemKind::NotRefreshed => "not_refreshed",
             ProblemKind::Behind => "behind",
             ProblemKind::Failing => "failing",

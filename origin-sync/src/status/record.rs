@@ -267,6 +267,7 @@ impl ZoneRecord {
             records: self.records,
             heap_bytes: self.heap_bytes,
             age_s: self.refreshed_unix_s.map(|then| unix_s.saturating_sub(then) as f64),
+            fresh_s_max: self.config.fresh_s_max.map(u64::from),
             refresh_s: self.timers_s.map(|[refresh, _, _]| refresh),
             retry_s: self.timers_s.map(|[_, retry, _]| retry),
             expire_s: self.timers_s.map(|[_, _, expire]| expire),

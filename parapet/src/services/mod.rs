@@ -53,6 +53,7 @@ pub(crate) struct Services {
     sync: Option<Arc<OriginSync>>,
     anycast: Option<anycast::Anycast>,
     settings: Arc<ArcSwap<edge::Settings>>,
+    self_check: Option<Arc<ArcSwap<edge::SelfCheckSettings>>>,
     own_cookie_secret: [u8; 16],
     view: ServicesView,
 }
@@ -147,6 +148,26 @@ impl edge::NotifyHandler for Messenger {
     }
 }
 
+/// Has the edge ask itself whether it answers right, if the node is announced by that.
+fn check_itself(
+    config: &Config,
+    edge: &mut edge::Edge,
+    health: &mut Vec<health::Reader>,
+) -> Result<Option<Arc<ArcSwap<edge::SelfCheckSettings>>>, Failure> {
+    let Some(settings) = settings::self_check_settings(config) else { return Ok(None) };
+    let lifetime = settings::self_check_lifetime(&settings);
+    let mut channel = |name| {
+        let (publisher, reader) = health::channel(name, lifetime, Instant::now());
+        health.push(reader);
+        publisher
+    };
+    let (answers, load) = (channel("answers"), channel("load"));
+    let settings = Arc::new(ArcSwap::from_pointee(settings));
+    let check = edge::SelfCheck { answers, load, settings: Arc::clone(&settings) };
+    edge.check_itself(check).map_err(Failure::runtime)?;
+    Ok(Some(settings))
+}
+
 /// Brings the questions that the edge has no answer to, to whoever asks the origins.
 struct Filler(Arc<origin_sync::OnDemand>);
 
@@ -169,7 +190,7 @@ impl Services {
         let settings = Arc::new(ArcSwap::from_pointee(settings::edge_settings(config, own_cookie_secret)));
         let mut health = Vec::new();
         let seen = Arc::new(ArcSwap::from_pointee(zone_status::Seen::default()));
-        let (mut edge, mut stats, mut sync) = (None, None, None);
+        let (mut edge, mut stats, mut sync, mut self_check) = (None, None, None, None);
         if let Some(sockets) = bound.edge {
             let zones = Arc::new(zones::Zones::new());
             let runtime = tokio::runtime::Handle::current();
@@ -189,12 +210,14 @@ impl Services {
                 }),
                 health: publisher,
             };
-            let started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
+            let mut started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
+            self_check = check_itself(config, &mut started_edge, &mut health)?;
             stats = Some(EdgeStats { lanes: started_edge.stats_reader(), cache });
             edge = Some(started_edge);
             let (publisher, reader) = health::channel("zones", zone_status::LIFETIME, Instant::now());
             health.push(reader);
-            runtime.spawn(zone_status::watch(Arc::downgrade(&started), publisher, Arc::clone(&seen)));
+            let announced = config.node.anycast.is_some();
+            runtime.spawn(zone_status::watch(Arc::downgrade(&started), publisher, Arc::clone(&seen), announced));
             sync = Some(started);
         }
         let anycast = bound.anycast.map(|bound| {
@@ -209,7 +232,7 @@ impl Services {
             announcer: anycast.as_ref().map(|anycast| Arc::new(anycast.handle()) as Arc<dyn Announcer>),
             seen,
         };
-        Ok(Self { edge, sync, anycast, settings, own_cookie_secret, view })
+        Ok(Self { edge, sync, anycast, settings, self_check, own_cookie_secret, view })
     }
 
     /// What the roles publish.
@@ -223,6 +246,9 @@ impl Services {
         if **self.settings.load() != settings {
             self.settings.store(Arc::new(settings));
             tracing::info!("the edge has new settings");
+        }
+        if let (Some(self_check), Some(settings)) = (&self.self_check, settings::self_check_settings(config)) {
+            self_check.store(Arc::new(settings));
         }
         if let Some(sync) = &self.sync {
             match sync.apply(config).await {

@@ -1,8 +1,10 @@
 //! The configuration in the edge's own terms.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use config::Config;
+use config::{AddressFamily, Config};
+use wire::Rtype;
 
 /// The edge's settings. Without configured cookie secrets the node uses one that it made up for itself.
 pub(super) fn edge_settings(config: &Config, own_cookie_secret: [u8; 16]) -> edge::Settings {
@@ -35,4 +37,31 @@ pub(super) fn edge_settings(config: &Config, own_cookie_secret: [u8; 16]) -> edg
             send: Duration::from_millis(tcp_send_ms_max),
         },
     }
+}
+
+/// What the edge asks itself, if anything follows from that.
+pub(super) fn self_check_settings(config: &Config) -> Option<edge::SelfCheckSettings> {
+    let anycast = config.node.anycast.as_ref()?;
+    let service_addresses: Vec<IpAddr> =
+        config.services.iter().flat_map(|service| service.addresses.iter().copied()).collect();
+    let check = |check: &config::ZoneCheck| {
+        let rtype = match check.address_family {
+            AddressFamily::Ipv4 => Rtype::A,
+            AddressFamily::Ipv6 => Rtype::AAAA,
+        };
+        // The file's checks have seen to it that it is one.
+        Some(edge::Check { name: check.name.parse().ok()?, rtype, expected: check.expected })
+    };
+    Some(edge::SelfCheckSettings {
+        interval: Duration::from_millis(anycast.check_interval_ms.into()),
+        service_addresses,
+        checks: config.zones.iter().flat_map(|zone| &zone.checks).filter_map(check).collect(),
+    })
+}
+
+/// How long what the edge found out about itself is good for.
+pub(super) fn self_check_lifetime(settings: &edge::SelfCheckSettings) -> Duration {
+    /// A turn in which nothing answers, over UDP and then TCP, and what a busy machine adds.
+    const TURN_MAX: Duration = Duration::from_millis(1500);
+    settings.interval * 2 + TURN_MAX
 }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use origin_sync::{OriginSync, ProblemKind, Severity, ZoneStatus};
+use health::{Report, State};
+use origin_sync::{OriginSync, ProblemKind, Severity, ZoneCondition, ZoneStatus};
 
 use crate::zones_summary::{in_words, severity, summary, troubled};
 
@@ -18,6 +19,8 @@ const LOOK_PART: u32 = 50;
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(5);
 /// A watch that says nothing for so long is down.
 pub(super) const LIFETIME: Duration = Duration::from_secs(15);
+/// After a start, zones without a copy count for so long; one that never comes must not keep the node away for ever.
+const FILL_MAX: Duration = Duration::from_secs(60);
 /// Zones that are told of by name; the others are counted.
 const NAMED_MAX: usize = 20;
 
@@ -33,12 +36,20 @@ pub(crate) struct Seen {
 /// What is wrong with whom, to find out what has changed.
 type Known = BTreeMap<(String, ProblemKind), Severity>;
 
-/// Looks at the zones until origin-sync ends.
-pub(super) async fn watch(sync: Weak<OriginSync>, health: health::Publisher, seen: Arc<ArcSwap<Seen>>) {
+/// Looks at the zones until origin-sync ends. A node that is `announced` waits for its first copies.
+pub(super) async fn watch(
+    sync: Weak<OriginSync>,
+    health: health::Publisher,
+    seen: Arc<ArcSwap<Seen>>,
+    announced: bool,
+) {
     let mut known = Known::new();
+    let (begun, mut filling) = (Instant::now(), announced);
     while let Some(zones) = sync.upgrade().map(|sync| sync.survey()) {
         let started = Instant::now();
-        health.publish(state(&zones), started);
+        filling =
+            filling && begun.elapsed() < FILL_MAX && zones.iter().any(|zone| zone.state == ZoneCondition::Pending);
+        health.publish_report(report(&zones, filling), started);
         seen.store(Arc::new(look(&zones)));
         let now = problems(&zones);
         tell(&known, &now, &zones);
@@ -48,9 +59,25 @@ pub(super) async fn watch(sync: Weak<OriginSync>, health: health::Publisher, see
     }
 }
 
-fn state(zones: &[ZoneStatus]) -> health::State {
-    let critical = zones.iter().any(|zone| severity(zone) == Some(Severity::Critical));
-    if critical { health::State::Degraded } else { health::State::Up }
+/// How the node is by its zones. With old copies, or none yet, it had rather not be asked while others can be; other
+/// problems are no reason to leave.
+fn report(zones: &[ZoneStatus], filling: bool) -> Report {
+    let old = |zone: &&ZoneStatus| {
+        zone.problems.iter().any(|problem| matches!(problem.kind, ProblemKind::Expired | ProblemKind::TooOld))
+    };
+    let pending = zones.iter().filter(|zone| filling && zone.state == ZoneCondition::Pending).count();
+    if let Some(worst) = zones.iter().find(old) {
+        let more = zones.iter().filter(old).count() - 1;
+        let more = if more > 0 { format!("; and {more} zones more") } else { String::new() };
+        return Report::soft(State::Degraded, in_words(worst) + &more);
+    }
+    if pending > 0 {
+        return Report::soft(State::Degraded, format!("{pending} zones have no copy yet, since the start"));
+    }
+    match zones.iter().find(|zone| severity(zone) == Some(Severity::Critical)) {
+        Some(worst) => Report::hard(State::Degraded, in_words(worst)),
+        None => Report::up(),
+    }
 }
 
 /// What the zones are now, for `parapet status` and /health.
