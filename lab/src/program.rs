@@ -27,7 +27,7 @@ use crate::{
 /// A program that is run to its end may take this long unless told otherwise.
 const RUN_DEADLINE: Duration = Duration::from_secs(30);
 /// For nice(1): what is measured goes before everything else on its core.
-const MEASURED_NICENESS: &str = "-20";
+const MEASURED_NICENESS: i8 = -20;
 
 /// A program about to run in a namespace: arguments, environment, core, input.
 #[derive(Clone)]
@@ -41,6 +41,7 @@ pub struct Program {
     input: Option<Vec<u8>>,
     piped: bool,
     core: Option<usize>,
+    niceness: Option<i8>,
     deadline: Duration,
 }
 
@@ -79,6 +80,7 @@ impl Program {
             input: None,
             piped: false,
             core: None,
+            niceness: None,
             deadline: RUN_DEADLINE,
         }
     }
@@ -123,6 +125,13 @@ impl Program {
     /// being measured, and does not wait for others.
     pub fn core(mut self, core: Option<usize>) -> Program {
         self.core = core;
+        self
+    }
+
+    /// Its niceness, from -20, the most urgent, to 19: what keeps time by milliseconds, as routers do, is not to wait for
+    /// what only takes its time.
+    pub fn niceness(mut self, niceness: i8) -> Program {
+        self.niceness = Some(niceness);
         self
     }
 
@@ -174,13 +183,14 @@ impl Program {
     fn command(&self) -> Result<Command, LabError> {
         let lab = self.namespace.lab();
         let program = find_program(&self.program)?;
-        let mut command = match self.core {
-            Some(_) => Command::new(find_program("nice")?),
+        let mut command = match self.niceness.or(self.core.map(|_| MEASURED_NICENESS)) {
+            Some(niceness) => {
+                let mut nice = Command::new(find_program("nice")?);
+                nice.args(["-n", &niceness.to_string()]).arg(&program);
+                nice
+            }
             None => Command::new(&program),
         };
-        if self.core.is_some() {
-            command.args(["-n", MEASURED_NICENESS]).arg(&program);
-        }
         command
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

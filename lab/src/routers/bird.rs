@@ -14,6 +14,9 @@ use crate::{LabError, Namespace};
 /// Reply codes of its control socket (BIRD's doc/reply_codes) from here on are errors.
 const CODE_ERROR_MIN: u16 = 8000;
 
+/// A router is there to notice within milliseconds what others do, not to be late itself on a busy machine.
+const NICENESS: i8 = -10;
+
 /// What a BIRD is to be.
 #[must_use]
 pub struct BirdBuilder {
@@ -156,7 +159,8 @@ impl BirdBuilder {
             .namespace
             .program("bird")
             .args(["-f", "-c", &of("bird.conf"), "-s", &of("bird.ctl"), "-P", &of("bird.pid")])
-            .folder(&folder);
+            .folder(&folder)
+            .niceness(NICENESS);
         let daemon = Daemon::start("bird", &self.namespace, program)?;
         let bird = Bird { daemon, namespace: self.namespace, folder };
         bird.wait_until_ready()?;

@@ -21,6 +21,7 @@ pub struct EdgeBuilder {
     arguments: Vec<String>,
     file: Option<(String, String)>,
     core: Option<usize>,
+    niceness: Option<i8>,
     wait: bool,
 }
 
@@ -44,6 +45,7 @@ impl Edge {
             arguments: Vec::new(),
             file: None,
             core: None,
+            niceness: None,
             wait: true,
         }
     }
@@ -129,6 +131,12 @@ impl EdgeBuilder {
         self
     }
 
+    /// See [`crate::Program::niceness`].
+    pub fn niceness(mut self, niceness: i8) -> EdgeBuilder {
+        self.niceness = Some(niceness);
+        self
+    }
+
     /// Don't wait in [`EdgeBuilder::start`] for the first answer, be it REFUSED or SERVFAIL.
     pub fn without_waiting(mut self) -> EdgeBuilder {
         self.wait = false;
@@ -150,6 +158,9 @@ impl EdgeBuilder {
             }
             None => program.args(self.short_form()).arg("--state").arg(state.to_string_lossy()),
         };
+        if let Some(niceness) = self.niceness {
+            program = program.niceness(niceness);
+        }
         let server = Server::start("parapet", &self.namespace, folder, program.args(&self.arguments))?;
         if self.wait {
             server.wait_until_it_answers(READY_DEADLINE)?;
