@@ -6,6 +6,7 @@ pub mod ask;
 pub mod compare;
 pub mod differences;
 pub mod generator;
+pub mod mrt;
 mod question;
 mod random;
 mod zone_file;

@@ -158,12 +158,6 @@ impl Peer {
         }
     }
 
-    /// Whether the neighbour has been sent all that the last adverts said: always so between two events, as far as the
-    /// actions have been carried out.
-    pub fn is_told(&self) -> bool {
-        true
-    }
-
     /// Routes that it sent and that were kept, by prefix.
     pub fn routes(&self) -> impl Iterator<Item = ReceivedRoute> + '_ {
         self.routes.iter()

@@ -291,7 +291,7 @@ impl Task {
 
     fn publish(&mut self) {
         let flushed = |id: &ConnectionId| self.connections.iter().all(|it| it.id != *id || it.is_flushed());
-        let told = self.parts.peer.is_told() && self.established.as_ref().is_none_or(flushed);
+        let told = self.established.as_ref().is_none_or(flushed);
         self.parts.view.publish(&self.parts.link, self.parts.peer.status());
         self.parts.view.publish_progress(&self.told, told);
     }
