@@ -147,6 +147,17 @@ fn an_unplugged_wire_has_no_carrier() -> Result {
     Ok(())
 }
 
+#[test]
+fn wires_carry_nothing_more_when_their_lab_has_ended() -> Result {
+    let Pair { wire, hosts, _lab: lab } = pair(Quality::default())?;
+    let carried = Pair { wire, hosts, _lab: Lab::new("outlives")? };
+    let sockets = carried.sockets(V4)?;
+    round_trip(&sockets, 0).ok_or("the wire does not carry")?;
+    drop(lab);
+    assert_eq!(round_trip(&sockets, 1), None);
+    Ok(())
+}
+
 /// What the kernel says of the first host's end: `1` with a carrier.
 fn carrier(host: &Namespace) -> Result<String> {
     let shown = host.run("ip", &["-json", "link", "show", "right"])?.stdout;

@@ -6,6 +6,9 @@
 //! it into the other tap ([`forwarder`]). All wires of a lab share that thread, so a lab of dozens of wires costs one
 //! `epoll` and one timer. The taps are open files of this process: however it ends, the wires go with it.
 //!
+//! Beyond its delay a datagram takes 32 µs in the median and 124 µs at the 99th percentile, at 10,000 a second, which cost
+//! 8 % of a core; more where it has to wait for one. `lab/examples/wires.rs` measures that.
+//!
 //! A wire that is *cut* lets nothing pass and says nothing: both ends keep their carrier, as when something in the middle
 //! of a long line fails. One that is *unplugged* loses its carrier, which both ends notice at once.
 
