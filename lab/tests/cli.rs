@@ -27,9 +27,9 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// `up hidden-origin`, once it says that it is up; with the folder of its run.
-fn up() -> std::result::Result<(Child, PathBuf), Box<dyn std::error::Error>> {
-    let mut child = lab().args(["up", "hidden-origin"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+/// `up` with a topology, once it says that it is up; with the folder of its run.
+fn up(topology: &str) -> std::result::Result<(Child, PathBuf), Box<dyn std::error::Error>> {
+    let mut child = lab().args(["up", topology]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut folder = None;
     for line in BufReader::new(child.stdout.take().ok_or("no output")?).lines() {
         let line = line?;
@@ -74,9 +74,15 @@ fn an_unknown_topology_is_named_with_those_there_are() -> Result {
 
 #[test]
 fn the_demo_ends_well_and_no_client_reached_the_origin() -> Result {
-    let output = lab().arg("demo").output()?;
+    let picture = std::env::temp_dir().join(format!("parapet-lab-test-{}.svg", std::process::id()));
+    let output = lab().arg("demo").arg("--picture").arg(&picture).output()?;
     let printed = text(&output);
     assert!(output.status.success(), "{printed}");
+    let drawn = fs::read_to_string(&picture)?;
+    fs::remove_file(&picture)?;
+    for label in ["kill nyc-1", "freeze sin-1", "drain ams-1", "cut ams-2", ">europe<", ">asia<"] {
+        assert!(drawn.starts_with("<svg") && drawn.contains(label), "{label} is missing in {drawn}");
+    }
     let clients = printed.lines().find_map(|line| line.trim().strip_prefix("from the clients"));
     assert_eq!(clients.map(str::trim), Some("0 packets"), "{printed}");
     assert!(printed.contains("49739 (100.00%)"), "{printed}");
@@ -85,7 +91,7 @@ fn the_demo_ends_well_and_no_client_reached_the_origin() -> Result {
 
 #[test]
 fn a_signal_takes_everything_down() -> Result {
-    let (mut child, folder) = up()?;
+    let (mut child, folder) = up("hidden-origin")?;
     assert!(processes_of(&folder) >= 4, "an origin and three edges");
     kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
     assert_eq!(child.wait()?.code(), Some(130));
@@ -95,8 +101,18 @@ fn a_signal_takes_everything_down() -> Result {
 }
 
 #[test]
+fn the_internet_goes_up_and_down() -> Result {
+    let (mut child, folder) = up("internet")?;
+    assert!(processes_of(&folder) >= 12 + 6 + 1, "routers, edges, an origin");
+    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
+    assert_eq!(child.wait()?.code(), Some(143));
+    until("the servers to end", DEADLINE, || (processes_of(&folder) == 0).then_some(()))?;
+    Ok(())
+}
+
+#[test]
 fn a_killed_lab_leaves_no_process_and_the_next_one_sweeps_its_folder() -> Result {
-    let (mut child, folder) = up()?;
+    let (mut child, folder) = up("hidden-origin")?;
     child.kill()?;
     child.wait()?;
     until("the servers to end", DEADLINE, || (processes_of(&folder) == 0).then_some(()))?;

@@ -1,5 +1,5 @@
-//! The small internet: who reaches whom, which way, and what happens when something breaks. Needs root, /dev/net/tun and
-//! BIRD 2.
+//! The small internet: who reaches whom, which way, and what happens when something breaks. Needs root, /dev/net/tun,
+//! BIRD 2, named, and the parapet binary (cargo build --workspace).
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
@@ -8,10 +8,10 @@ use std::{
 };
 
 use parapet_lab::{
-    Lab, Namespace,
-    internet::{Internet, Region},
+    Lab, Namespace, ZoneSpec,
+    internet::{Fault, Fleet, Internet, Region, ZONE},
     routers::Bird,
-    until,
+    until, zone_text,
 };
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -174,6 +174,33 @@ fn the_origin_is_reached_by_edges_and_by_nobody_else() -> Result {
         for address in edge.addresses {
             until(format!("{} to reach {address}", client.name), DEADLINE, || ask(&client.namespace, address))?;
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_fault_takes_an_edge_out_and_its_repair_brings_it_back() -> Result {
+    let lab = Lab::new("internet")?;
+    let mut internet = Internet::build(&lab)?;
+    internet.start_routers()?;
+    // Stale after two seconds without the origin, which is asked every second.
+    let items = format!(
+        "fresh_s_max = 2\n[zone.\"{ZONE}\".timers]\nrefresh_s_min = 1\nrefresh_s_max = 1\nretry_s_min = 1\n\
+         retry_s_max = 1\n"
+    );
+    let mut fleet = Fleet::of(&lab, &internet)
+        .zone(ZoneSpec::text(ZONE, zone_text::small(ZONE)).dynamic(), &items)
+        .file(|file| file.anycast_items("nyc-1", "hold_down_s_max = 1\ndrain_ms = 300"))
+        .start()?;
+    for edge in internet.edges() {
+        internet.wait_for_route(&edge.name, true, DEADLINE)?;
+    }
+    for fault in Fault::ALL {
+        let context = |error| format!("{fault}: {error}");
+        fleet.strike("nyc-1", fault).map_err(context)?;
+        internet.wait_for_route("nyc-1", false, DEADLINE).map_err(context)?;
+        fleet.repair("nyc-1", fault).map_err(context)?;
+        internet.wait_for_route("nyc-1", true, DEADLINE).map_err(context)?;
     }
     Ok(())
 }
