@@ -28,7 +28,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  parapet-lab demo                          the whole idea in about two minutes
+  parapet-lab demo                          the whole idea in about a minute
   parapet-lab demo --part internet          anycast alone: edges fail, and nobody notices for long
   parapet-lab up hidden-origin              an origin, three edges, two clients, until Ctrl-C
   parapet-lab up internet                   five sites, three providers, clients in three regions

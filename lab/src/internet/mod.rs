@@ -1,19 +1,15 @@
 //! A small internet: sites with edges, the routers of providers, clients in three parts of the world, and a hidden origin.
 //!
-//! ```text
-//!          europe                       america                         asia
-//!   europe-2    europe-1         america-1     america-2          asia-1    asia-2
-//!      │           │                 │             │                 │         │
-//!   birch-eu ── arbor-eu ═════════ arbor-us ── cedar-us ═════════ cedar-as ── arbor-as
-//!     │  ╲    ╱   │                  │    ╲  ╱   │                   └─── sin ──┘
-//!     │   ╲  ╱    │                  │     ╳     │
-//!     └─── fra    │                  │   ╱   ╲   │         ═ an ocean
-//!        ams(2) ──┘                  nyc       sjc
-//! ```
+//! | region | sites and edges | routers of providers | clients |
+//! | --- | --- | --- | --- |
+//! | europe | `ams` (`ams-1`, `ams-2`), `fra` (`fra-1`) | `arbor-eu`, `birch-eu` | `europe-1` of arbor, `europe-2` of birch |
+//! | america | `nyc` (`nyc-1`), `sjc` (`sjc-1`) | `arbor-us`, `birch-us`, `cedar-us` | `america-1` of arbor, `america-2` of cedar |
+//! | asia | `sin` (`sin-1`) | `arbor-as`, `cedar-as` | `asia-1` of cedar, `asia-2` of arbor |
 //!
-//! (birch-us, which peers with both and carries nyc, is not drawn, nor are arbor's and birch's other oceans.)
+//! A provider's routers are joined by lines under the oceans, and providers that are in the same region peer there. A site
+//! is the customer of two or three providers. [`Internet::map`] says it with the delays.
 //!
-//! [`Plan`] describes it, [`Internet`] is it: namespaces, wires, addresses, and twelve BIRDs ([`bird`] writes their
+//! [`Plan`] describes it, [`Internet`] is it: namespaces, wires, addresses, and twelve BIRDs (`bird` writes their
 //! configurations). All edges announce the same prefixes, each to the router of its site, over IPv4 and IPv6, with BFD; the
 //! routers carry that on, valley-free. Two edges at one site share its packets by ECMP. The origin is on a network of its
 //! own, which the edges are on too and the internet knows nothing of.
