@@ -28,6 +28,8 @@ struct Refresh {
 pub(super) struct Announced {
     sent: BTreeMap<IpNet, Arc<RouteAttributes>>,
     end_of_rib_sent: PerFamily<bool>,
+    /// Until when End-of-RIB may wait for a node that has just started.
+    early_until: Option<Instant>,
     refresh: PerFamily<Refresh>,
 }
 
@@ -35,6 +37,11 @@ pub(super) struct Announced {
 pub(super) type Styles = PerFamily<Option<Style>>;
 
 impl Announced {
+    /// For a session that begins; `early_until` where routers may have kept routes over a restart.
+    pub(super) fn new(early_until: Option<Instant>) -> Self {
+        Self { early_until, ..Self::default() }
+    }
+
     pub(super) fn prefixes(&self) -> usize {
         self.sent.len()
     }
@@ -45,7 +52,7 @@ impl Announced {
 
     /// The difference between what was said and what is to be said, withdrawals first; then, once in a session, that
     /// this was all.
-    pub(super) fn tell(&mut self, adverts: &Adverts, styles: &Styles, agreed: Agreed) -> Vec<Vec<u8>> {
+    pub(super) fn tell(&mut self, adverts: &Adverts, styles: &Styles, agreed: Agreed, now: Instant) -> Vec<Vec<u8>> {
         let mut messages = Vec::new();
         for family in Family::ALL {
             let Some(style) = styles.get(family) else { continue };
@@ -60,10 +67,13 @@ impl Announced {
             }
         }
         // While a node that has just started is not yet able to answer, routers that kept its routes shall go on doing
-        // so: End-of-RIB would end that (RFC 4724 §4.2).
-        let is_early = agreed.graceful_restart && adverts.cause == Cause::Starting;
+        // so: End-of-RIB would end that (RFC 4724 §4.2). Not forever: it may never be.
+        self.early_until = self.early_until.filter(|&until| adverts.cause == Cause::Starting && now < until);
+        if self.early_until.is_some() {
+            return messages;
+        }
         for family in Family::ALL {
-            if agreed.families.get(family) && !self.end_of_rib_sent.get(family) && !is_early {
+            if agreed.families.get(family) && !self.end_of_rib_sent.get(family) {
                 self.end_of_rib_sent.set(family, true);
                 messages.push(end_of_rib(family));
             }
@@ -115,9 +125,10 @@ impl Announced {
         self.refresh.set(family, Refresh { last, due: Some(due.unwrap_or(soonest)) });
     }
 
-    /// When a family is due to be sent again.
-    pub(super) fn refresh_deadline(&self) -> Option<Instant> {
-        Family::ALL.into_iter().filter_map(|family| self.refresh.get(family).due).min()
+    /// When something is due to be sent, though nothing has changed.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let refreshes = Family::ALL.into_iter().filter_map(|family| self.refresh.get(family).due);
+        refreshes.chain(self.early_until).min()
     }
 
     /// Sends what is due again, between marks where both sides know them (RFC 7313 §4).
@@ -132,7 +143,7 @@ impl Announced {
                 messages.push(refresh_mark(family, RouteRefreshSubcode::BeginningOfRouteRefresh));
             }
             self.sent.retain(|prefix, _| Family::of(prefix) != family);
-            messages.extend(self.tell(adverts, styles, agreed));
+            messages.extend(self.tell(adverts, styles, agreed, now));
             if agreed.enhanced_route_refresh {
                 messages.push(refresh_mark(family, RouteRefreshSubcode::EndOfRouteRefresh));
             }

@@ -133,8 +133,8 @@ impl Peer {
         let connections =
             self.connections.iter().flat_map(|connection| [connection.hold_deadline, connection.keepalive_deadline]);
         let retry = self.timers.retry_at.filter(|_| self.can_connect());
-        let refresh = self.announced.refresh_deadline();
-        connections.chain([retry, self.timers.attempt_deadline, refresh]).flatten().min()
+        let due = self.announced.deadline();
+        connections.chain([retry, self.timers.attempt_deadline, due]).flatten().min()
     }
 
     /// How it is.

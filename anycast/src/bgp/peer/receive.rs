@@ -9,8 +9,8 @@ use super::{Blame, Peer};
 use crate::bgp::framer::{Frame, HEADER_BYTES};
 use crate::bgp::nlri::Family;
 use crate::bgp::notification::{
-    BAD_MESSAGE_LENGTH, BAD_MESSAGE_TYPE, BAD_PEER_AS, CONNECTION_COLLISION, FSM_ERROR, HOLD_TIMER_EXPIRED,
-    Notification, ROUTE_REFRESH_LENGTH, UNSUPPORTED_CAPABILITY,
+    BAD_MESSAGE_LENGTH, BAD_MESSAGE_TYPE, BAD_PEER_AS, CONNECTION_COLLISION, CONNECTION_REJECTED, FSM_ERROR,
+    HOLD_TIMER_EXPIRED, Notification, ROUTE_REFRESH_LENGTH, UNSUPPORTED_CAPABILITY,
 };
 use crate::bgp::open::{Agreed, Open};
 use crate::bgp::update::{self, Session};
@@ -199,6 +199,7 @@ fn explain(notification: &Notification, connection: &Connection, local_as: u32) 
     let hint = match notification.code() {
         BAD_PEER_AS => format!("; it does not expect AS {local_as} here"),
         UNSUPPORTED_CAPABILITY => "; look at the families on both sides".to_owned(),
+        CONNECTION_REJECTED => "; it may not be configured for this node".to_owned(),
         CONNECTION_COLLISION if matches!(connection.stage, Stage::OpenSent) => "; it has another connection".to_owned(),
         _ => String::new(),
     };

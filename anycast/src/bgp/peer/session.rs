@@ -1,6 +1,6 @@
 //! An established session: what is told, and what is said of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::announced::Styles;
 use super::connection::Stage;
@@ -27,7 +27,8 @@ impl Peer {
             out.push(Action::CancelConnect);
         }
         self.has_been_up = true;
-        self.announced = Announced::default();
+        let restart = Duration::from_secs(self.settings.graceful_restart_s.into());
+        self.announced = Announced::new(agreed.graceful_restart.then_some(now + restart));
         self.routes.clear();
         self.shown.problem = None;
         out.push(Action::Established(id));
@@ -37,11 +38,19 @@ impl Peer {
     /// Sends what the neighbour does not know yet.
     pub(super) fn tell(&mut self, now: Instant, out: &mut Vec<Action>) {
         let Some((id, agreed, styles)) = self.told() else { return };
-        let messages = self.announced.tell(&self.adverts, &styles, agreed);
+        let messages = self.announced.tell(&self.adverts, &styles, agreed, now);
         self.send_all(id, messages, now, out);
         match self.what_cannot_be_told(&styles, agreed) {
             Some(problem) => self.set_problem(problem, out),
             None => self.shown.problem = None,
+        }
+    }
+
+    /// Sends what is due without a change.
+    pub(super) fn tell_if_due(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.announced.deadline().is_some_and(|deadline| deadline <= now) {
+            self.refresh_if_due(now, out);
+            self.tell(now, out);
         }
     }
 

@@ -131,7 +131,7 @@ impl Peer {
         for id in self.ids() {
             self.tick_connection(id, now, out);
         }
-        self.refresh_if_due(now, out);
+        self.tell_if_due(now, out);
         self.connect_if_due(now, out);
     }
 

@@ -253,6 +253,15 @@ fn rfc4724_4_2_end_of_rib_waits_until_a_node_that_restarts_can_answer() {
 }
 
 #[test]
+fn rfc4724_4_2_end_of_rib_does_not_wait_for_longer_than_a_restart_takes() {
+    let open = open_body(&[MP_IPV4, MP_IPV6, AS4, GRACEFUL]);
+    let (mut script, _) = Script::established(PeerSettings { graceful_restart_s: 5, ..settings() }, &open);
+    assert_eq!(updates(&script.after(Duration::from_millis(4999))), Vec::<Vec<u8>>::new());
+    assert_eq!(updates(&script.after(Duration::from_millis(1))), [END_OF_RIB_IPV4, END_OF_RIB_IPV6]);
+    assert_eq!(updates(&script.after(Duration::from_millis(1))), Vec::<Vec<u8>>::new());
+}
+
+#[test]
 fn rfc2918_4_routes_are_sent_again() {
     for (capability, is_enhanced) in [(ROUTE_REFRESH, false), (ENHANCED_REFRESH, true)] {
         let (mut script, _) = Script::established(settings(), &open_body(&[MP_IPV4, MP_IPV6, AS4, capability]));

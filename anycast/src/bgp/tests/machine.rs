@@ -157,6 +157,7 @@ fn notifications_in_words() {
     check_received(&[6, 9, 6, 2, 2, b'h', b'i'], "Cease, Hard Reset (Cease, Administrative Shutdown: \"hi\")");
     check_received(&[6, 9], "Cease, Hard Reset");
     check_received(&[6, 9, 6, 9, 6, 9], "Cease, Hard Reset");
+    check_received(&[6, 5], "Cease, Connection Rejected; it may not be configured for this node");
     check_received(&[6, 10], "Cease, BFD Down");
     check_received(&[6, 99], "Cease, subcode 99");
     check_received(&[4, 0], "Hold Timer Expired");
