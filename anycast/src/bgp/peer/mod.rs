@@ -23,14 +23,14 @@ mod status;
 mod timers;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use announced::Announced;
 use connection::{Connection, Stage};
 pub use event::{Action, ConnectionId, Event, NextHops, Shutdown, ShutdownCause};
 pub use settings::PeerSettings;
 pub use status::{LastNotification, PeerState, PeerStatus};
-use timers::Timers;
+use timers::{IDLE_HOLD_MAX, Timers};
 
 use super::notification::{
     ADMINISTRATIVE_RESET, ADMINISTRATIVE_SHUTDOWN, BFD_DOWN, CONNECTION_COLLISION, CONNECTION_REJECTED, Notification,
@@ -62,10 +62,16 @@ struct Shown {
     state: PeerState,
     since: Instant,
     problem: Option<String>,
+    /// Until when the problem is not replaced by one that says less: that a connection ended or came to nothing.
+    problem_stays_until: Option<Instant>,
     last_notification: Option<LastNotification>,
     updates_sent: u64,
     flaps: u64,
 }
+
+/// What one side did not accept stays in the status until it can have happened again: meanwhile both sides close
+/// connections for it, and each of the two would be logged as news in turn.
+const PROBLEM_STAYS: Duration = Duration::from_secs(IDLE_HOLD_MAX.as_secs() * 3 / 2);
 
 /// Whether the end of a connection makes the next attempt wait longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +97,7 @@ impl Peer {
                 state: PeerState::Idle,
                 since: now,
                 problem: None,
+                problem_stays_until: None,
                 last_notification: None,
                 updates_sent: 0,
                 flaps: 0,
@@ -255,7 +262,7 @@ impl Peer {
         self.timers.attempt_deadline = None;
         if self.is_started {
             if self.connections.is_empty() {
-                self.set_problem(format!("no connection: {why}"), out);
+                self.set_vague_problem(format!("no connection: {why}"), now, out);
             }
             self.retry_later(Blame::Nobody, now);
         }
@@ -359,8 +366,11 @@ impl Peer {
     ) {
         if matches!(connection.stage, Stage::Established(_)) {
             self.leave_if_established(connection, problem, out);
-        } else if self.connections.is_empty() {
+        } else if blame == Blame::Protocol && self.established().is_none() {
             self.set_problem(problem, out);
+            self.shown.problem_stays_until = Some(now + PROBLEM_STAYS);
+        } else if self.connections.is_empty() {
+            self.set_vague_problem(problem, now, out);
         }
         self.retry_later(blame, now);
     }
@@ -372,6 +382,13 @@ impl Peer {
             self.shown.flaps += 1;
             self.shown.problem = Some(problem.clone());
             out.push(Action::LeftEstablished(problem));
+        }
+    }
+
+    /// The same, unless more is known.
+    pub(super) fn set_vague_problem(&mut self, problem: String, now: Instant, out: &mut Vec<Action>) {
+        if self.shown.problem_stays_until.is_none_or(|until| until <= now) {
+            self.set_problem(problem, out);
         }
     }
 

@@ -30,7 +30,7 @@ impl Peer {
         let restart = Duration::from_secs(self.settings.graceful_restart_s.into());
         self.announced = Announced::new(agreed.graceful_restart.then_some(now + restart));
         self.routes.clear();
-        self.shown.problem = None;
+        (self.shown.problem, self.shown.problem_stays_until) = (None, None);
         out.push(Action::Established(id));
         self.tell(now, out);
     }

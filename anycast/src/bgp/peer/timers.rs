@@ -120,7 +120,7 @@ impl Peer {
         if self.timers.attempt_deadline.is_some_and(|deadline| deadline <= now) {
             self.timers.attempt_deadline = None;
             if self.connections.is_empty() {
-                self.set_problem("no connection: the router does not answer".to_owned(), out);
+                self.set_vague_problem("no connection: the router does not answer".to_owned(), now, out);
             }
             // The next one takes its place.
             self.timers.retry_at = Some(now);

@@ -56,6 +56,27 @@ fn rfc4271_8_1_1_attempts_are_made_again() {
     assert_eq!(actions, [Action::Problem("no connection: the router does not answer".into()), Action::Connect]);
 }
 
+/// What the router did not accept is said once, however often it closes connections for it; after a while the newer
+/// reason counts.
+#[test]
+fn a_known_reason_stays_for_a_while() {
+    let mut script = Script::new(settings());
+    let is_news = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Problem(_)));
+    for attempt in 0..4 {
+        script.connect(2 * attempt, false);
+        let actions = script.hear(2 * attempt, &message(3, &[2, 2]));
+        assert_eq!(is_news(&actions), attempt == 0, "{actions:?}");
+        script.connect(2 * attempt + 1, false);
+        let actions = script.handle(Event::Closed(ConnectionId(2 * attempt + 1), "the router closed it".into()));
+        assert!(!is_news(&actions), "{actions:?}");
+        assert!(script.problem().contains("Bad Peer AS"), "{}", script.problem());
+        script.after(SECOND);
+    }
+    script.after(90 * SECOND);
+    script.handle(Event::ConnectFailed("no route".into()));
+    assert!(script.problem().contains("no route"), "{}", script.problem());
+}
+
 #[test]
 fn a_passive_neighbour_is_waited_for() {
     let mut script = Script::new(PeerSettings { passive: true, ..settings() });
