@@ -174,14 +174,10 @@ fn neighbour(spec: &RouterSpec, peer: &PeerSpec, text: &mut String) {
         "  api {\n    processes [ watch ];\n    neighbor-changes;\n    \
          receive { parsed; open; update; refresh; notification; }\n  }\n",
     );
-    let mut announced = String::new();
-    for (family, ipv6) in [("ipv4", false), ("ipv6", true)] {
-        for prefix in spec.announced(ipv6) {
-            let _ = write!(announced, "{family} {{ unicast {prefix} next-hop self; }} ");
-        }
-    }
-    if !announced.is_empty() {
-        let _ = writeln!(text, "  announce {{ {announced}}}");
+    // `next-hop self` beside prefixes of another family leaves NEXT_HOP out; so each session has its own family alone.
+    let family = if peer.local.is_ipv6() { "ipv6" } else { "ipv4" };
+    for prefix in spec.announced(peer.local.is_ipv6()) {
+        let _ = writeln!(text, "  announce {{ {family} {{ unicast {prefix} next-hop {}; }} }}", peer.local);
     }
     text.push_str("}\n");
 }
