@@ -11,7 +11,8 @@ use zones::{Zone, ZoneSlot};
 use crate::client::{Fetched, Session, TimeLimits, Transport};
 use crate::copy::Copy;
 use crate::error::{Advice, Error};
-use crate::keep::{Keep, SMALL_RECORDS_MAX};
+use crate::held::Release;
+use crate::keep::{Keep, Made, SMALL_RECORDS_MAX};
 use crate::machine::{self, Want};
 use crate::peers::Path;
 use crate::pool::Pool;
@@ -37,6 +38,20 @@ pub(crate) struct Job {
     pub(crate) slot: Arc<ZoneSlot>,
     pub(crate) store: Arc<ZoneStore>,
     pub(crate) pool: Arc<Pool>,
+    /// What becomes of a new copy.
+    pub(crate) then: Then,
+}
+
+/// What an attempt does with a new copy.
+pub(crate) enum Then {
+    /// It is published.
+    Publish,
+    /// It is held: the node's input is delayed.
+    Hold,
+    /// Nothing is fetched, since a copy is held already.
+    Leave,
+    /// Nothing is asked: a copy that was held is published.
+    Release(Box<Made>, u64),
 }
 
 /// How an attempt went.
@@ -94,6 +109,19 @@ pub(crate) enum Outcome {
         /// The signatures that came and went with differences.
         times: TimesChange,
     },
+    /// A new copy is there and verified; it waits for its time.
+    Held(Box<Made>),
+}
+
+impl Outcome {
+    /// Whether a new copy came whole, rather than as differences.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Outcome::UpToDate => false,
+            Outcome::Updated { whole, .. } => *whole,
+            Outcome::Held(made) => made.is_whole(),
+        }
+    }
 }
 
 /// What the origin said.
@@ -106,10 +134,16 @@ enum Step {
 
 impl Job {
     /// Runs the attempt to its end.
-    pub(crate) async fn run(self) -> Report {
+    pub(crate) async fn run(mut self) -> Report {
         let started = Instant::now();
         let mut report = Report::new();
-        report.outcome = self.work(&mut report).await;
+        report.outcome = match std::mem::replace(&mut self.then, Then::Publish) {
+            Then::Release(made, confirmed_unix_s) => Release { keep: self.keep(), made, confirmed_unix_s }.run().await,
+            then => {
+                self.then = then;
+                self.work(&mut report).await
+            }
+        };
         report.took = started.elapsed();
         report
     }
@@ -118,15 +152,17 @@ impl Job {
         let have = self.base.as_ref().map(|zone| zone.serial());
         let apex = self.settings.apex.to_name();
         let session = &mut Session::new(&self.upstream, &apex, &self.pool);
-        let step = match (self.attempt.want, have) {
+        let want = if matches!(self.then, Then::Leave) { Want::Check } else { self.attempt.want };
+        let step = match (want, have) {
             (Want::Whole, _) | (_, None) => self.fetch_whole(session, report).await?,
             (Want::Differences, Some(have)) => self.fetch_newer(have, session, report).await?,
-            (Want::Check, Some(have)) => {
+            (Want::Check | Want::Release, Some(have)) => {
                 let (answer, transport) = session.query_soa().await?;
                 let theirs = answer.soa.serial;
                 (report.serial, report.transport, report.expire_s) = (Some(theirs), transport, answer.expire_s);
                 match serial::compare(theirs, have) {
                     Order::Same => Step::UpToDate,
+                    Order::Newer if matches!(self.then, Then::Leave) => Step::UpToDate,
                     Order::Newer => self.fetch_newer(have, session, report).await?,
                     Order::Older => Step::Lower(theirs),
                 }
@@ -136,6 +172,7 @@ impl Job {
         match step {
             Step::UpToDate => Ok(Outcome::UpToDate),
             Step::Next(outcome) => Ok(outcome),
+            Step::Lower(_) if self.attempt.any_serial && matches!(self.then, Then::Leave) => Ok(Outcome::UpToDate),
             Step::Lower(_) if self.attempt.any_serial => match self.fetch_whole(session, report).await? {
                 Step::Next(outcome) => {
                     report.path = session.path();
@@ -188,22 +225,33 @@ impl Job {
         {
             return Ok(Step::Lower(fetched.serial));
         }
-        let keep = Keep {
+        let (keep, expire_s, hold) = (self.keep(), report.expire_s, matches!(self.then, Then::Hold));
+        let make = move || {
+            let made = keep.make(copy)?;
+            if hold {
+                return Ok(Outcome::Held(Box::new(made)));
+            }
+            let confirmed_unix_s = keep.settings.confirmed_unix_s(made.zone(), expire_s);
+            keep.publish(made, confirmed_unix_s)
+        };
+        let records = fetched.records.max(self.base.as_ref().map_or(0, |base| base.record_count()));
+        let heavy = records > SMALL_RECORDS_MAX && self.keep().checks_all(fetched.answer == Answer::Whole);
+        let _permit = if heavy { self.checks.acquire().await.ok() } else { None };
+        if fetched.answer == Answer::Differences && !heavy {
+            // Here and now: another thread's waking up would be the greater part of the delay.
+            return block_in_place(make).map(Step::Next);
+        }
+        let work = spawn_blocking(make);
+        work.await.map_err(|error| Error::Internal(error.to_string()))?.map(Step::Next)
+    }
+
+    fn keep(&self) -> Keep {
+        Keep {
             base: self.base.clone(),
             slot: Arc::clone(&self.slot),
             store: Arc::clone(&self.store),
             settings: Arc::clone(&self.settings),
             base_checked: self.base_checked,
-            expire_s: report.expire_s,
-        };
-        let records = fetched.records.max(self.base.as_ref().map_or(0, |base| base.record_count()));
-        let heavy = records > SMALL_RECORDS_MAX && keep.checks_all(fetched.answer == Answer::Whole);
-        let _permit = if heavy { self.checks.acquire().await.ok() } else { None };
-        if fetched.answer == Answer::Differences && !heavy {
-            // Here and now: another thread's waking up would be the greater part of the delay.
-            return block_in_place(|| keep.keep_and_publish(copy)).map(Step::Next);
         }
-        let work = spawn_blocking(move || keep.keep_and_publish(copy));
-        work.await.map_err(|error| Error::Internal(error.to_string()))?.map(Step::Next)
     }
 }

@@ -9,9 +9,10 @@ use tokio::task::AbortHandle;
 use wire::Rtype;
 use zones::{Zone, ZoneSlot, ZoneState};
 
-use crate::attempt::{Job, Outcome, Report};
+use crate::attempt::{Job, Outcome, Report, Then};
 use crate::error::Side;
-use crate::machine::{Attempt, Ended, Event, Machine, Notice, Publish};
+use crate::held::{Held, HeldRecord, Known};
+use crate::machine::{Attempt, Ended, Event, Machine, Notice, Publish, Want};
 use crate::notify::{Target, unix_now_s};
 use crate::peers::Offer;
 use crate::pool::Pool;
@@ -49,6 +50,10 @@ pub(crate) struct Entry {
     pub(crate) signatures: Signatures,
     /// The cache that answers until the first copy has come, of a zone that was filled on demand before.
     pub(crate) stand_in: Option<u64>,
+    /// A copy that waits for its time, where the node's input is delayed.
+    held: Option<Held>,
+    /// What was told of the next copy while the one before was held.
+    known: Option<Known>,
     noted: Option<Duration>,
     ixfr_failures: u32,
 }
@@ -78,6 +83,8 @@ impl Entry {
             record,
             signatures: Signatures::default(),
             stand_in: None,
+            held: None,
+            known: None,
             noted: None,
             ixfr_failures: 0,
         }
@@ -105,9 +112,11 @@ impl Entry {
     }
 
     /// The attempt that was queued, ready to run.
-    pub(crate) fn job(&self, checks: &Arc<Semaphore>, pool: &Arc<Pool>) -> Option<Job> {
+    pub(crate) fn job(&mut self, checks: &Arc<Semaphore>, pool: &Arc<Pool>) -> Option<Job> {
         let (attempt, _) = self.attempt?;
+        let then = self.then(attempt);
         Some(Job {
+            then,
             settings: Arc::clone(&self.settings),
             upstream: self.settings.upstreams.get(attempt.upstream)?.clone(),
             attempt,
@@ -121,13 +130,77 @@ impl Entry {
         })
     }
 
+    /// What an attempt does with a new copy. A zone without one does not wait for its first, and an operator is obeyed.
+    fn then(&mut self, attempt: Attempt) -> Then {
+        if attempt.want == Want::Release {
+            let taken = self.held.as_mut().and_then(Held::take);
+            return taken.map_or(Then::Leave, |(made, confirmed_unix_s)| Then::Release(made, confirmed_unix_s));
+        }
+        let at_once = self.settings.delay.is_zero() || self.zone.is_none() || self.machine.is_forced();
+        match (at_once, &self.held) {
+            (true, None) => Then::Publish,
+            (true, Some(_)) if self.machine.is_forced() => Then::Publish,
+            (_, Some(_)) => Then::Leave,
+            (false, None) => Then::Hold,
+        }
+    }
+
+    /// When the copy that is held may be published, if one is and nothing stands against it.
+    pub(crate) fn release_due(&self) -> Option<Duration> {
+        self.held.as_ref().filter(|_| self.machine.may_release())?.due(self.settings.delay)
+    }
+
+    /// Whether the attempt is one that publishes what was held.
+    pub(crate) fn is_releasing(&self) -> bool {
+        self.attempt.is_some_and(|(attempt, _)| attempt.want == Want::Release)
+    }
+
+    /// Takes the end of publishing what was held: the event for the machine.
+    pub(crate) fn released(&mut self, report: &Report) -> Event {
+        self.attempt = None;
+        self.running = None;
+        let held = self.held.take();
+        Event::Ended(match &report.outcome {
+            Ok(Outcome::Updated { zone, whole, checked, times, .. }) => {
+                self.known = held.as_ref().and_then(Held::newer);
+                self.zone = Some(Arc::clone(zone));
+                self.signatures.updated(zone, *checked, (!whole).then_some(times));
+                Ended::Released(SoaTimers::of(zone))
+            }
+            // It is fetched anew, and has waited already.
+            _ => {
+                self.known = held.as_ref().map(Held::known);
+                Ended::FailedHere
+            }
+        })
+    }
+
+    /// Takes note of what an attempt brought or heard, where the node's input is delayed.
+    fn hold(&mut self, report: &mut Report, now: Duration) {
+        if let Ok(Outcome::Held(_)) = report.outcome
+            && let Ok(Outcome::Held(made)) = std::mem::replace(&mut report.outcome, Ok(Outcome::UpToDate))
+        {
+            let confirmed_unix_s = self.settings.confirmed_unix_s(made.zone(), report.expire_s);
+            self.held = Some(Held::new(made, self.known.take(), confirmed_unix_s, now));
+            return;
+        }
+        match (&report.outcome, &mut self.held, &self.zone) {
+            // An operator had the last word.
+            (Ok(Outcome::Updated { .. }), held, _) => *held = None,
+            (Ok(Outcome::UpToDate), Some(held), Some(zone)) => {
+                held.told(report.serial, self.settings.confirmed_unix_s(zone, report.expire_s), now);
+            }
+            _ => {}
+        }
+    }
+
     /// Takes the end of an attempt: the event for the machine.
-    pub(crate) fn ended(&mut self, report: &Report, address: SocketAddr, now: Duration) -> Event {
+    pub(crate) fn ended(&mut self, report: &mut Report, address: SocketAddr, now: Duration) -> Event {
         self.attempt = None;
         self.running = None;
         let good_for = report.expire_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
         let ended = match &report.outcome {
-            Ok(Outcome::UpToDate) => Ended::UpToDate(good_for),
+            Ok(Outcome::UpToDate | Outcome::Held(_)) => Ended::UpToDate(good_for),
             Ok(Outcome::Updated { zone, whole, checked, times, .. }) => {
                 self.zone = Some(Arc::clone(zone));
                 self.signatures.updated(zone, *checked, (!whole).then_some(times));
@@ -145,6 +218,7 @@ impl Entry {
         };
         let ours = self.zone.as_ref().map(|zone| zone.serial());
         Arc::make_mut(&mut self.record).attempted(report, address, ours, now);
+        self.hold(report, now);
         Event::Ended(ended)
     }
 
@@ -199,6 +273,11 @@ impl Entry {
         }
         record.timers_s = self.machine.soa().map(|soa| self.settings.machine().timers_s(&soa));
         record.expires = self.machine.expires();
+        record.held = self.held.as_ref().map(|held| {
+            let due = held.since.saturating_add(self.settings.delay);
+            HeldRecord { serial: held.serial, since: held.since, due }
+        });
+        record.delay = self.settings.delay;
         record.next_attempt = self.machine.next_attempt();
         record.sleeps = self.machine.sleeps();
         // That an origin does not give a zone away whole that is filled on demand is no failure.

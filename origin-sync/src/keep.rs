@@ -26,7 +26,24 @@ pub(crate) struct Keep {
     pub(crate) settings: Arc<ZoneSettings>,
     /// Whether the base passes what the next copy has to pass.
     pub(crate) base_checked: bool,
-    pub(crate) expire_s: Option<u32>,
+}
+
+/// The next copy, verified; nothing has changed yet.
+pub(crate) struct Made {
+    next: Next,
+    checked: Checked,
+}
+
+impl Made {
+    /// The copy.
+    pub(crate) fn zone(&self) -> &Zone {
+        self.next.zone()
+    }
+
+    /// Whether it came whole, rather than as differences.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.next, Next::Whole(_))
+    }
 }
 
 impl Keep {
@@ -36,15 +53,23 @@ impl Keep {
         digest || (self.settings.config.dnssec.validate && (whole || !self.base_checked))
     }
 
-    /// Makes the next copy, verifies it, brings it to disk, and only then publishes it.
+    /// Makes the next copy, and verifies it.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub(crate) fn make(&self, copy: Copy) -> Result<Made, Error> {
+        let next = copy.finish(self.base.as_ref())?;
+        let checked = verify(&next, self.base.as_deref().filter(|_| self.base_checked), &self.settings)?;
+        Ok(Made { next, checked })
+    }
+
+    /// Brings a copy to disk, and only then publishes it.
     ///
     /// # Errors
     /// Why nothing has changed.
-    pub(crate) fn keep_and_publish(self, copy: Copy) -> Result<Outcome, Error> {
-        let Keep { base, slot, store, settings, base_checked, expire_s } = self;
-        let next = copy.finish(base.as_ref())?;
-        let checked = verify(&next, base.as_deref().filter(|_| base_checked), &settings)?;
-        let confirmed_unix_s = settings.confirmed_unix_s(next.zone(), expire_s);
+    pub(crate) fn publish(self, made: Made, confirmed_unix_s: u64) -> Result<Outcome, Error> {
+        let Keep { base, slot, store, .. } = self;
+        let Made { next, checked } = made;
         let (zone, whole, compaction, times) = match next {
             Next::Whole(zone) => {
                 store.save(&zone, confirmed_unix_s)?;

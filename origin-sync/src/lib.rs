@@ -22,6 +22,7 @@ mod error;
 mod examine;
 #[doc(hidden)]
 pub mod fuzzing;
+mod held;
 mod journal;
 mod keep;
 mod lanes;
@@ -32,6 +33,7 @@ mod notify;
 mod on_demand;
 mod peers;
 mod pool;
+mod release;
 mod retransfer;
 mod serial;
 mod service;
@@ -63,8 +65,8 @@ pub use retransfer::{Retransfer, Retransferred};
 pub use serial::ahead as serials_ahead;
 pub use service::Applied;
 pub use status::{
-    AttemptResult, CheckResult, Counts, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits, Severity,
-    TransferStatus, ZoneCondition, ZoneMode, ZoneStatus, ZoneTotals, duration_words, problems,
+    AttemptResult, CheckResult, Counts, HeldStatus, Levels, OriginStatus, Problem, ProblemKind, ProblemLimits,
+    Severity, TransferStatus, ZoneCondition, ZoneMode, ZoneStatus, ZoneTotals, duration_words, problems,
 };
 pub use tls::TlsFault;
 pub use validate::{DnssecFault, ZonemdFault};

@@ -20,6 +20,7 @@
 //! how long its copy is good for (RFC 7314); ours is good for no longer.
 
 mod event;
+mod release;
 mod tree;
 
 use std::time::Duration;
@@ -45,6 +46,8 @@ enum Cause {
     /// A NOTIFY with a serial lower than ours: someone set the origin's serial back, or the NOTIFY was overtaken.
     LowerNotify,
     Operator,
+    /// A copy that was held is published.
+    Release,
 }
 
 impl Cause {
@@ -184,6 +187,7 @@ impl Machine {
             Event::Clock => self.clock(context),
             Event::Notify(notice) => self.notified(notice, context),
             Event::Retransfer => self.retransfer(context),
+            Event::Release => self.publish_held(),
             Event::Demand if self.sleeps() => {
                 Actions { attempt: Some(self.begin(Cause::Timer, context)), publish: None }
             }
@@ -331,6 +335,7 @@ impl Machine {
                 let expires = context.now + self.good_for(&soa, good_for);
                 self.succeeded(soa, expires, context)
             }
+            Ended::Released(soa) => self.released(soa, context),
             Ended::UpToDate(Some(Duration::ZERO)) | Ended::FailedThere if cause == Cause::Compare => {
                 self.compare(context)
             }

@@ -247,7 +247,7 @@ impl Service {
         };
         let (lanes, upstreams) = (&self.lanes, Arc::clone(&entry.settings));
         let avoid = |upstream: usize| upstreams.upstreams.get(upstream).is_some_and(|u| lanes.avoids(u.address, now));
-        let updated = matches!(event, Event::Ended(machine::Ended::Updated(..)));
+        let updated = matches!(event, Event::Ended(machine::Ended::Updated(..) | machine::Ended::Released(_)));
         let Actions { attempt, publish } = entry.machine.handle(event, &Context { now, random, avoid: &avoid });
         if let Some(publish) = publish {
             match publish {
@@ -276,7 +276,8 @@ impl Service {
             entry.attempt = Some((attempt, upstream.address));
             self.lanes.queue(upstream.address, zone, attempt.urgent);
         }
-        let due = entry.machine.due();
+        let release = entry.release_due();
+        let due = entry.machine.due().into_iter().chain(release).min();
         if let Some(due) = due.filter(|_| due != entry.timer) {
             self.timers.push(Reverse((due, zone)));
         }
@@ -285,6 +286,10 @@ impl Service {
         entry.refresh_record(now);
         self.parts.board.put(&entry.settings.name, &entry.record);
         self.tidy_timers();
+        if release.is_some_and(|release| release <= now) {
+            // It begins an attempt, so it comes here once.
+            self.event(zone, Event::Release);
+        }
     }
 
     /// Drops timers that no zone waits for any more, once they are the greater part.
@@ -318,6 +323,9 @@ impl Service {
     fn ended(&mut self, zone: u64, address: SocketAddr, mut report: Report) {
         let now = self.now();
         self.lanes.ended(address);
+        if self.entries.get(&zone).is_some_and(Entry::is_releasing) {
+            return self.released(zone, report);
+        }
         let reached = !report.outcome.as_ref().is_err_and(|error| error.side() == Side::Network);
         self.lanes.note(address, reached, now);
         self.count(&report);
@@ -326,38 +334,42 @@ impl Service {
         };
         log(&entry.settings.name, address, &report, entry.record.last_error_at(address));
         let forced = entry.machine.is_forced();
-        let event = entry.ended(&report, address, now);
-        let (store, copy) = (Arc::clone(&entry.store), entry.zone.clone());
-        match &mut report.outcome {
-            Ok(Outcome::Updated { compaction, .. }) => {
-                if let (Some(compaction), Some(copy)) = (compaction.take(), copy) {
-                    let permits = Arc::clone(&self.compactions);
-                    let confirmed_unix_s = entry.settings.confirmed_unix_s(&copy, report.expire_s);
-                    self.background.spawn(async move {
-                        let _permit = permits.acquire_owned().await;
-                        let work = spawn_blocking(move || store.compact(&compaction, &copy, confirmed_unix_s));
-                        log_disk(work.await);
-                    });
-                }
-            }
-            Ok(Outcome::UpToDate) => {
-                if let Some((serial, confirmed_unix_s)) = entry.wants_note(now, report.expire_s) {
-                    self.background.spawn(async move {
-                        log_disk(spawn_blocking(move || store.note_refreshed(serial, confirmed_unix_s)).await);
-                    });
-                }
-            }
-            Err(_) => {}
+        let event = entry.ended(&mut report, address, now);
+        if let Ok(Outcome::UpToDate) = report.outcome
+            && let Some((serial, confirmed_unix_s)) = entry.wants_note(now, report.expire_s)
+        {
+            let store = Arc::clone(&entry.store);
+            self.background.spawn(async move {
+                log_disk(spawn_blocking(move || store.note_refreshed(serial, confirmed_unix_s)).await);
+            });
         }
-        let updated = matches!(report.outcome, Ok(Outcome::Updated { .. }));
-        let catalog = entry.zone.clone().filter(|_| updated && entry.settings.is_catalog);
-        let name = entry.settings.apex.clone();
-        self.event(zone, event);
+        self.conclude(zone, event, &mut report);
         if forced {
             self.tell_waiters(zone, &report);
         }
-        if let Some(copy) = catalog {
-            self.catalog_fetched(&name, copy);
+    }
+
+    /// Goes on from an attempt's end; of a new copy the rest of the work is done.
+    pub(crate) fn conclude(&mut self, zone: u64, event: Event, report: &mut Report) {
+        let Some(entry) = self.entries.get(&zone) else {
+            return;
+        };
+        let (store, settings, copy) = (Arc::clone(&entry.store), Arc::clone(&entry.settings), entry.zone.clone());
+        self.event(zone, event);
+        let (Ok(Outcome::Updated { compaction, .. }), Some(copy)) = (&mut report.outcome, copy) else {
+            return;
+        };
+        if let Some(compaction) = compaction.take() {
+            let permits = Arc::clone(&self.compactions);
+            let (copy, confirmed_unix_s) = (Arc::clone(&copy), settings.confirmed_unix_s(&copy, report.expire_s));
+            self.background.spawn(async move {
+                let _permit = permits.acquire_owned().await;
+                let work = spawn_blocking(move || store.compact(&compaction, &copy, confirmed_unix_s));
+                log_disk(work.await);
+            });
+        }
+        if settings.is_catalog {
+            self.catalog_fetched(&settings.apex, copy);
         }
     }
 
@@ -365,13 +377,14 @@ impl Service {
         let mut counts = self.parts.board.counts();
         match &report.outcome {
             Ok(Outcome::UpToDate) => counts.up_to_date_total += 1,
-            Ok(Outcome::Updated { whole, .. }) => {
-                if *whole {
+            Ok(fetched) => {
+                let whole = fetched.is_whole();
+                if whole {
                     counts.axfr_total += 1
                 } else {
                     counts.ixfr_total += 1
                 }
-                let question = if *whole { "axfr" } else { "ixfr" };
+                let question = if whole { "axfr" } else { "ixfr" };
                 *counts.transfers_total.entry((question, report.transport)).or_default() += 1;
                 counts.transfer_bytes_total += report.fetched.map_or(0, |fetched| fetched.bytes);
                 counts.transfer_records_total += report.fetched.map_or(0, |fetched| fetched.records);
@@ -414,6 +427,10 @@ fn log(zone: &str, address: SocketAddr, report: &Report, before: Option<&str>) {
     }
     match &report.outcome {
         Ok(Outcome::UpToDate) => tracing::debug!(%zone, %address, "up to date"),
+        Ok(Outcome::Held(made)) => {
+            let (serial, question) = (made.zone().serial(), report.question);
+            tracing::info!(%zone, %address, serial, %question, took_ms, "transferred; held, since the node's input is delayed");
+        }
         Ok(Outcome::Updated { zone: copy, .. }) => {
             let (bytes, records) = report.fetched.map_or((0, 0), |fetched| (fetched.bytes, fetched.records));
             let (serial, question) = (copy.serial(), report.question);

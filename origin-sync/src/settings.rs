@@ -81,6 +81,8 @@ pub(crate) struct ZoneSettings {
     pub upstreams: Arc<[Upstream]>,
     /// Whether it is a catalog zone: it is kept like any other, and nobody is answered from it.
     pub is_catalog: bool,
+    /// How long a new copy must have been known before it is published; zero: not at all.
+    pub delay: Duration,
 }
 
 /// A catalog: how its own zone is kept, and what its members are. Two are equal when the configuration says the same of
@@ -110,7 +112,8 @@ impl PartialEq for ZoneSettings {
     fn eq(&self, other: &Self) -> bool {
         let same_config = Arc::ptr_eq(&self.config, &other.config) || self.config == other.config;
         let same_origins = Arc::ptr_eq(&self.origins, &other.origins) || self.origins == other.origins;
-        self.apex == other.apex && self.is_catalog == other.is_catalog && same_config && same_origins
+        let same_delay = self.delay == other.delay;
+        self.apex == other.apex && same_delay && self.is_catalog == other.is_catalog && same_config && same_origins
     }
 }
 
@@ -179,7 +182,7 @@ impl ZoneSettings {
 /// came through `config`'s checks has none of these.
 pub(crate) fn resolve(config: &config::Config) -> Result<Vec<Arc<ZoneSettings>>, Error> {
     let origins = resolve_origins(config)?;
-    config.zones.iter().map(|zone| resolve_zone(zone, &origins).map(Arc::new)).collect()
+    config.zones.iter().map(|zone| resolve_zone(zone, &origins, delay(config)).map(Arc::new)).collect()
 }
 
 /// Resolves the catalogs of a configuration, with what their members are.
@@ -188,12 +191,19 @@ pub(crate) fn resolve(config: &config::Config) -> Result<Vec<Arc<ZoneSettings>>,
 /// As of [`resolve`].
 pub(crate) fn resolve_catalogs(config: &config::Config) -> Result<Vec<Arc<CatalogSettings>>, Error> {
     let origins = resolve_origins(config)?;
-    config.catalogs.iter().map(|catalog| resolve_catalog(catalog, &origins).map(Arc::new)).collect()
+    let delay = delay(config);
+    config.catalogs.iter().map(|catalog| resolve_catalog(catalog, &origins, delay).map(Arc::new)).collect()
+}
+
+/// How long new copies are held.
+fn delay(config: &config::Config) -> Duration {
+    Duration::from_secs(u64::from(config.node.delay_s))
 }
 
 fn resolve_catalog(
     catalog: &config::Catalog,
     origins: &HashMap<&str, Arc<OriginSettings>>,
+    delay: Duration,
 ) -> Result<CatalogSettings, Error> {
     let own = config::Zone {
         name: catalog.name.clone(),
@@ -204,10 +214,10 @@ fn resolve_catalog(
         zonemd: catalog.zonemd,
         ..config::Zone::default()
     };
-    let zone = ZoneSettings { is_catalog: true, ..resolve_zone(&own, origins)? };
+    let zone = ZoneSettings { is_catalog: true, ..resolve_zone(&own, origins, delay)? };
     let template = |template: &config::Zone| {
         let of_catalog = config::Zone { name: ".".into(), catalog: Some(catalog.name.clone()), ..template.clone() };
-        let resolved = resolve_zone(&of_catalog, origins)?;
+        let resolved = resolve_zone(&of_catalog, origins, delay)?;
         let nameless = config::Zone { name: String::new(), ..of_catalog };
         Ok::<_, Error>(ZoneSettings { config: Arc::new(nameless), ..resolved })
     };
@@ -246,7 +256,11 @@ fn resolve_origin(config: &config::Config, origin: &config::Origin) -> Result<Or
     })
 }
 
-fn resolve_zone(zone: &config::Zone, origins: &HashMap<&str, Arc<OriginSettings>>) -> Result<ZoneSettings, Error> {
+fn resolve_zone(
+    zone: &config::Zone,
+    origins: &HashMap<&str, Arc<OriginSettings>>,
+    delay: Duration,
+) -> Result<ZoneSettings, Error> {
     let wrong = |why: String| Error::Configuration { item: format!("zone {}", zone.name), why };
     let apex: Name = zone.name.parse().map_err(|error| wrong(format!("{error}")))?;
     let found: Result<Vec<_>, _> = zone
@@ -268,5 +282,6 @@ fn resolve_zone(zone: &config::Zone, origins: &HashMap<&str, Arc<OriginSettings>
         origins: found.into(),
         upstreams,
         is_catalog: false,
+        delay,
     })
 }

@@ -49,6 +49,8 @@ pub(crate) enum Event {
     Notify(Notice),
     /// An operator asked for a full transfer.
     Retransfer,
+    /// A copy that was held may be published.
+    Release,
     /// Somebody wants a zone that is filled on demand, and that may be fetched whole.
     Demand,
     /// The attempt that was started last has ended.
@@ -86,6 +88,8 @@ pub(crate) enum Ended {
     UpToDate(Option<Duration>),
     /// A new copy is on disk and published; the upstream says how long it is good for, if it does.
     Updated(SoaTimers, Option<Duration>),
+    /// A copy that was held is on disk and published. No upstream was asked.
+    Released(SoaTimers),
     /// It failed at the upstream or on the way to it: another one may do better.
     FailedThere,
     /// It failed on this machine (disk): another upstream would not help.
@@ -101,6 +105,8 @@ pub(crate) enum Want {
     Differences,
     /// Fetch the whole zone.
     Whole,
+    /// Publish the copy that was held; ask nobody.
+    Release,
 }
 
 /// An attempt at one upstream.

@@ -82,7 +82,9 @@ fn judge_copy(zone: &ZoneStatus, limits: &ProblemLimits, found: &mut Found) {
 
 /// What came of asking the origins?
 fn judge_attempts(zone: &ZoneStatus, limits: &ProblemLimits, found: &mut Found) {
-    found.add(ProblemKind::Behind, limits.lag_s.above(zone.lag_s).filter(|_| zone.serials_behind > 0), || {
+    // A copy may wait for its predecessor's time and then for its own.
+    let lag_s = zone.lag_s - 2.0 * zone.delay_s as f64;
+    found.add(ProblemKind::Behind, limits.lag_s.above(lag_s).filter(|_| zone.serials_behind > 0), || {
         let (lag, serials) = (duration_words(zone.lag_s), zone.serials_behind);
         format!("{serials} serial{} behind for {lag}", if serials == 1 { "" } else { "s" })
     });

@@ -166,6 +166,10 @@ pub struct ZoneStatus {
     pub check_error: Option<String>,
     /// How long before that it is to be reported.
     pub signature_margin_s: Option<u64>,
+    /// How late new copies are served, deliberately (`delay_s` of the node); 0: at once.
+    pub delay_s: u64,
+    /// A new copy that waits for its time.
+    pub held: Option<HeldStatus>,
     /// The time until the next attempt; none while one runs.
     pub next_attempt_in_s: Option<f64>,
     /// Whether an attempt runs or waits for its turn.
@@ -192,6 +196,17 @@ pub struct ZoneStatus {
     pub origins: Vec<OriginStatus>,
     /// The questions of clients that its origins were asked, where it is filled on demand.
     pub on_demand: Option<OnDemandStatus>,
+}
+
+/// A new copy that is fetched and verified, and not served yet.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldStatus {
+    /// Its serial.
+    pub serial: u32,
+    /// How long it has been known.
+    pub held_s: f64,
+    /// The time until it is served; 0 while it waits for an origin that can be reached, or is being published.
+    pub served_in_s: f64,
 }
 
 /// Counts of one zone since the start.

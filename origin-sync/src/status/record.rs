@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use wire::Rtype;
 
-use super::{AttemptResult, OriginStatus, TransferStatus, ZoneCondition, ZoneStatus, ZoneTotals};
+use super::{AttemptResult, HeldStatus, OriginStatus, TransferStatus, ZoneCondition, ZoneStatus, ZoneTotals};
 use crate::attempt::{Outcome, Report};
 use crate::client::Transport;
+use crate::held::HeldRecord;
 use crate::machine::Notice;
 use crate::notify::unix_now_s;
 use crate::serial;
@@ -34,6 +35,10 @@ pub(crate) struct ZoneRecord {
     pub(crate) checked: Checked,
     /// Why the copy that we have would not be taken today, if a later look at it found so.
     pub(crate) check_error: Option<Arc<str>>,
+    /// A copy that is not published yet.
+    pub(crate) held: Option<HeldRecord>,
+    /// How late the node's input is.
+    pub(crate) delay: Duration,
     pub(crate) next_attempt: Option<Duration>,
     /// Whether nothing is to be fetched before somebody wants the zone.
     pub(crate) sleeps: bool,
@@ -87,7 +92,7 @@ impl OriginRecord {
     fn attempted(&mut self, report: &Report, error: Option<(Arc<str>, &'static str)>, now: Duration) {
         let result = match &report.outcome {
             Ok(Outcome::UpToDate) => AttemptResult::UpToDate,
-            Ok(Outcome::Updated { .. }) => AttemptResult::Updated,
+            Ok(Outcome::Updated { .. } | Outcome::Held(_)) => AttemptResult::Updated,
             Err(_) => AttemptResult::Failed,
         };
         let (question, transport, took) = (report.question, report.transport, report.took);
@@ -98,7 +103,7 @@ impl OriginRecord {
         if let Some(fallback) = &report.fallback {
             self.last_fallback = Some(fallback.to_string().into());
         }
-        if let (Some(fetched), Ok(Outcome::Updated { .. })) = (&report.fetched, &report.outcome) {
+        if let (Some(fetched), Ok(Outcome::Updated { .. } | Outcome::Held(_))) = (&report.fetched, &report.outcome) {
             self.last_transfer = Some(Box::new(TransferStatus {
                 question: question.to_string(),
                 transport,
@@ -191,8 +196,8 @@ impl ZoneRecord {
         let totals = &mut self.totals;
         match &report.outcome {
             Ok(Outcome::UpToDate) => totals.up_to_date += 1,
-            Ok(Outcome::Updated { whole, .. }) => {
-                if *whole {
+            Ok(fetched) => {
+                if fetched.is_whole() {
                     totals.axfr += 1
                 } else {
                     totals.ixfr += 1
@@ -277,6 +282,12 @@ impl ZoneRecord {
             dnssec: self.checked.dnssec,
             check_error: self.check_error.as_deref().map(str::to_owned),
             signature_margin_s: Some(u64::from(self.config.dnssec.expiry_margin_s)),
+            delay_s: self.delay.as_secs(),
+            held: self.held.map(|held| HeldStatus {
+                serial: held.serial,
+                held_s: now.saturating_sub(held.since).as_secs_f64(),
+                served_in_s: held.due.saturating_sub(now).as_secs_f64(),
+            }),
             next_attempt_in_s: until(self.next_attempt),
             attempting: self.next_attempt.is_none() && !self.sleeps,
             failures: self.failures,
