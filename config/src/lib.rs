@@ -16,6 +16,7 @@ mod diagnostic;
 mod domain_name;
 mod for_node;
 mod model;
+mod peek;
 mod prefix;
 mod reader;
 pub mod schema;
@@ -36,6 +37,7 @@ pub use model::{
     Key, KeyAlgorithm, Lanes, Limits, LogFormat, Mode, Neighbour, Network, Node, NodeApi, OnDemand, OnExpire, Origin,
     Roles, RouteAttributes, Service, Timers, Tls, TransferLimits, TrustAnchor, Zone, ZoneCheck, Zonemd,
 };
+pub use peek::peek_state_dir;
 pub use prefix::{Prefix, PrefixError};
 pub use short_form::ShortForm;
 pub use tsig_keygen::{TsigKeygenError, parse_tsig_keygen};

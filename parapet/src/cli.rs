@@ -50,7 +50,8 @@ At the origin (BIND), let the edge transfer the zone and notify it of changes:
         allow-transfer { key transfer; }; also-notify { 192.0.2.1; };
     };
 
-Signals: SIGHUP reads the file again, and so does a change of the file;
+Signals: SIGHUP reads the file again, and so does a change of the file (where the node has delay_s: once
+it has lain there for so long);
 SIGTERM and SIGINT stop gracefully, a second one at once.
 Log level: the environment variable PARAPET_LOG, such as `debug` or `origin_sync=debug,info`.";
 
@@ -90,6 +91,17 @@ A full copy is fetched whole, whatever its serial, and the answer is what came o
 that is filled on demand, what the cache has is fetched again. Filling twice does no harm.
 Exit codes: 0 every node has acknowledged, 1 one has not, 2 wrong configuration or usage.";
 
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+    parapet reload
+  On all nodes (each needs a [node.NAME.api] in the file):
+    parapet reload --all --config /etc/parapet/network.toml
+
+A node reads its file by itself when that changes, and at SIGHUP; this also says what came of it.
+On a node with delayed input (delay_s) a changed file waits until it has lain there, unchanged, for
+so long; SIGHUP and this command don't shorten that, --now does. `parapet fill ZONE` does so for a zone.
+Exit codes: 0 it is in force or waits for its time, 1 a node did not answer, 2 it is wrong, or the usage.";
+
 /// An edge DNS network in one binary: your name servers stay hidden, the edges answer for them.
 #[derive(Debug, Parser)]
 #[command(name = "parapet", version, after_long_help = TOP_EXAMPLES, after_help = "More: parapet --help, parapet COMMAND --help")]
@@ -115,6 +127,8 @@ pub(crate) enum Command {
     Purge(PurgeArguments),
     /// Fetch a zone now, on one node or on all.
     Fill(FillArguments),
+    /// Have a running node read its network file again.
+    Reload(ReloadArguments),
     /// Ask a running node what it announces by BGP, to whom, and why not.
     Anycast(AnycastArguments),
     /// Withdraw a node's routes, and keep them withdrawn until `undrain`, over restarts too.
@@ -282,6 +296,17 @@ pub(crate) struct FillArguments {
     /// The zone to fetch.
     #[arg(value_name = "ZONE", value_parser = parse_zone)]
     pub(crate) zone: String,
+
+    #[command(flatten)]
+    pub(crate) order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = RELOAD_EXAMPLES)]
+pub(crate) struct ReloadArguments {
+    /// A newer file counts at once, also on a node whose input is delayed (delay_s).
+    #[arg(long)]
+    pub(crate) now: bool,
 
     #[command(flatten)]
     pub(crate) order: OrderArguments,

@@ -1,12 +1,13 @@
 //! `parapet run`: binds what is to be bound, gives up privileges, starts the roles, and stops them at the end.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anycast::addresses::Keeper;
 use config::{Config, Parsed};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
 
 use crate::address_keeper;
 use crate::api::{Api, TokenHolder};
@@ -14,17 +15,20 @@ use crate::cli::RunArguments;
 use crate::control::server::{self, ControlSocket};
 use crate::failure::Failure;
 use crate::http::BoundSocket;
+use crate::in_force::{InForce, Start};
 use crate::metrics;
 use crate::node_view::{Addresses, NodeView};
-use crate::reload::{Outcome, Reload, log_diagnostics};
+use crate::reload::{Haste, Outcome, Reload, ReloadOrder, log_diagnostics};
 use crate::services::{Bound, Services};
 use crate::source::Source;
 use crate::state_folder::StateFolder;
 use crate::watch::Watch;
-use crate::{logging, privileges, state_folder};
+use crate::{in_force, logging, privileges, state_folder};
 
 /// Threads of the runtime beside the lanes: transfers, control socket, metrics.
 const RUNTIME_THREADS_MAX: usize = 4;
+/// Orders to read the file again that may wait.
+const RELOADS_MAX: usize = 4;
 /// How long the roles may take to stop before the process ends regardless.
 const STOP_MAX: Duration = Duration::from_secs(10);
 
@@ -44,9 +48,10 @@ pub(crate) fn run(arguments: RunArguments) -> Result<(), Failure> {
         Some(path) => Source::File { path: path.clone(), node: arguments.node.clone() },
         None => Source::Short(Box::new(arguments.into_short_form())),
     };
-    let Parsed { value: config, warnings } = source.load()?;
+    let Start { parsed: Parsed { value: config, warnings }, in_force, told } = in_force::start(&source)?;
     logging::start(config.node.log)?;
     log_diagnostics(&warnings);
+    told.into_iter().for_each(|told| tracing::warn!("{told}"));
     let opened = open(&config)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(RUNTIME_THREADS_MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -55,7 +60,7 @@ pub(crate) fn run(arguments: RunArguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|why| Failure::Runtime(format!("cannot start the runtime: {why}")))?;
-    let outcome = runtime.block_on(serve(source, config, opened));
+    let outcome = runtime.block_on(serve(source, config, in_force, opened));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
@@ -76,7 +81,7 @@ fn open(config: &Config) -> Result<Opened, Failure> {
     Ok(Opened { keeper, services, control, metrics, api, _state: state })
 }
 
-async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Failure> {
+async fn serve(source: Source, config: Config, in_force: InForce, opened: Opened) -> Result<(), Failure> {
     let Opened { services, control, metrics, api, _state, keeper } = opened;
     let failure = |why: std::io::Error| Failure::Runtime(format!("cannot take signals: {why}"));
     let mut signals = Signals::take().map_err(failure)?;
@@ -88,21 +93,22 @@ async fn serve(source: Source, config: Config, opened: Opened) -> Result<(), Fai
     let kept = keeper.as_ref().map_or_else(|| Arc::new(Vec::new) as anycast::AddressReader, Keeper::reader);
     let stop_max = STOP_MAX + leave_max(&config);
     let services = Services::start(&config, services, kept).await?;
-    let mut reload = Reload::new(source, config.clone());
+    let mut reload = Reload::new(source, config.clone(), in_force);
+    let (orders, ordered) = mpsc::channel(RELOADS_MAX);
     let addresses = Addresses {
         listen: addresses,
         metrics: metrics.as_ref().map(|socket| socket.address),
         api: api.as_ref().map(Api::address),
     };
     let token = api.as_ref().map(Api::token);
-    let view = Arc::new(NodeView::new(config, addresses, services.view(), reload.status()));
+    let view = Arc::new(NodeView::new(config, addresses, services.view(), reload.status(), orders));
 
     let control_task = tokio::spawn(server::serve(control, Arc::clone(&view) as Arc<dyn server::Answers>));
     let metrics_task = metrics.map(|socket| tokio::spawn(metrics::serve(socket, Arc::clone(&view))));
     let api_task = api.map(|api| tokio::spawn(api.serve(Arc::clone(&view) as Arc<dyn server::Answers>)));
     view.announce();
 
-    work(&mut signals, watch, &mut reload, token.as_ref(), &services).await;
+    work(&mut signals, watch, &mut reload, ordered, token.as_ref(), &services).await;
 
     tracing::info!("stopping");
     tokio::select! {
@@ -136,22 +142,40 @@ async fn work(
     signals: &mut Signals,
     mut watch: Option<Watch>,
     reload: &mut Reload,
+    mut orders: mpsc::Receiver<ReloadOrder>,
     token: Option<&TokenHolder>,
     services: &Services,
 ) {
+    // It may have changed before anybody watched it; and one that waits must be known to.
+    let mut first = true;
     loop {
-        let cause = tokio::select! {
+        let (cause, order) = tokio::select! {
             () = signals.stop.next() => return,
-            _ = signals.hangup.recv() => "SIGHUP",
-            () = changed(watch.as_mut()) => "the file changed",
+            () = std::future::ready(()), if std::mem::take(&mut first) && reload.is_delayed() => ("the start", None),
+            _ = signals.hangup.recv() => ("SIGHUP", None),
+            () = changed(watch.as_mut()) => ("the file changed", None),
+            () = until(reload.due()) => ("the file has lain there for delay_s", None),
+            Some(order) = orders.recv() => ("an order", Some(order)),
         };
+        let haste = if order.as_ref().is_some_and(|order| order.now) { Haste::Now } else { Haste::Delayed };
         let outcome = tokio::task::block_in_place(|| {
             token.iter().for_each(|token| token.read_again());
-            reload.read_again(cause)
+            reload.read_again(cause, haste)
         });
+        let answer = reload.answer(&outcome);
         if let Outcome::Changed(config) = outcome {
             services.apply(&config).await;
         }
+        if let Some(order) = order {
+            let _ = order.done.send(answer);
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 

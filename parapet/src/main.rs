@@ -9,6 +9,7 @@ mod daemon;
 mod drain;
 mod failure;
 mod http;
+mod in_force;
 mod logging;
 mod metrics;
 mod node_view;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         Command::Purge(arguments) => order::purge(&arguments),
         Command::Fill(arguments) => order::fill(&arguments),
         Command::Anycast(arguments) => show::anycast::anycast(&arguments),
+        Command::Reload(arguments) => order::reload(&arguments),
         Command::Drain(arguments) => drain::drain(&arguments),
         Command::Undrain(arguments) => drain::undrain(&arguments),
         Command::KeepAddresses(arguments) => address_keeper::keep(&arguments),

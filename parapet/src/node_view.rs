@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use config::Config;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::control::protocol::{Answer, ConfigStatus, Request, Role, Status};
+use crate::control::protocol::{Answer, ConfigStatus, Reloaded, Request, Role, Status};
 use crate::control::server::{Answering, Answers};
-use crate::reload::unix_s;
+use crate::reload::{ReloadOrder, unix_s};
 use crate::services::{ServicesView, zone_status};
 use crate::show::anycast::summary as anycast_summary;
 use crate::zones_summary::count;
@@ -23,6 +24,7 @@ pub(crate) struct NodeView {
     addresses: Addresses,
     pub(crate) services: ServicesView,
     reload: Arc<ArcSwap<ConfigStatus>>,
+    reloads: mpsc::Sender<ReloadOrder>,
     started: Instant,
     pub(crate) started_unix_s: f64,
 }
@@ -41,8 +43,9 @@ impl NodeView {
         addresses: Addresses,
         services: ServicesView,
         reload: Arc<ArcSwap<ConfigStatus>>,
+        reloads: mpsc::Sender<ReloadOrder>,
     ) -> Self {
-        Self { config, addresses, services, reload, started: Instant::now(), started_unix_s: unix_s() }
+        Self { config, addresses, services, reload, reloads, started: Instant::now(), started_unix_s: unix_s() }
     }
 
     /// Logs that the node runs, and where.
@@ -135,6 +138,15 @@ impl NodeView {
             Request::Undrain(undrain) => {
                 services.undrain(&undrain, node).await.map_or_else(Answer::Error, Answer::Undrained)
             }
+            Request::Reload(reload) => self.order_reload(reload.now).await.map_or_else(Answer::Error, Answer::Reloaded),
         }
+    }
+
+    /// Has the network file read again.
+    async fn order_reload(&self, now: bool) -> Result<Reloaded, String> {
+        let stopping = || "the node is stopping".to_owned();
+        let (done, outcome) = oneshot::channel();
+        self.reloads.send(ReloadOrder { now, done }).await.map_err(|_| stopping())?;
+        outcome.await.map_err(|_| stopping())
     }
 }

@@ -1,13 +1,17 @@
 //! `parapet purge` and `parapet fill`: orders to one node or to all, acknowledged by each.
 
+use origin_sync::duration_words;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::cli::{FillArguments, OrderArguments, PurgeArguments};
+use crate::cli::{FillArguments, OrderArguments, PurgeArguments, ReloadArguments};
 use crate::control::client::ask;
-use crate::control::protocol::{Answer, Fill, FillOutcome, Filled, Purge, Purged, PurgedZone, Request};
+use crate::control::protocol::{
+    Answer, Fill, FillOutcome, Filled, Purge, Purged, PurgedZone, Reload, Reloaded, Request,
+};
 use crate::failure::Failure;
 use crate::nodes::{NodeAnswer, ask_all};
+use crate::reload::unix_s;
 use crate::show::{control_path, print, print_json, table};
 use crate::source::load_network;
 
@@ -18,6 +22,10 @@ pub(crate) fn purge(arguments: &PurgeArguments) -> Result<(), Failure> {
 
 pub(crate) fn fill(arguments: &FillArguments) -> Result<(), Failure> {
     order(&arguments.order, &Request::Fill(Fill { zone: arguments.zone.clone() }))
+}
+
+pub(crate) fn reload(arguments: &ReloadArguments) -> Result<(), Failure> {
+    order(&arguments.order, &Request::Reload(Reload { now: arguments.now }))
 }
 
 fn order(arguments: &OrderArguments, request: &Request) -> Result<(), Failure> {
@@ -32,10 +40,18 @@ fn order_one(arguments: &OrderArguments, request: &Request) -> Result<(), Failur
         return match &answer {
             Answer::Purged(purged) => print_json(purged),
             Answer::Filled(filled) => print_json(filled),
+            Answer::Reloaded(reloaded) => print_json(reloaded),
             _ => Ok(()),
-        };
+        }
+        .and_then(|()| judge(&answer));
     }
-    print(&(words + "\n"))
+    print(&(words + "\n"))?;
+    judge(&answer)
+}
+
+/// An answer that says that nothing was done.
+fn judge(answer: &Answer) -> Result<(), Failure> {
+    if let Answer::Reloaded(Reloaded::Refused { .. }) = answer { Err(Failure::Said) } else { Ok(()) }
 }
 
 /// A node's part of `--all --json`.
@@ -63,7 +79,7 @@ fn order_all(arguments: &OrderArguments, request: &Request) -> Result<(), Failur
         print(&table::render(&["node", "acknowledged", "result"], &rows))?;
     }
     match missing {
-        0 => Ok(()),
+        0 => answers.iter().filter_map(|answer| answer.outcome.as_ref().ok()).try_for_each(judge),
         _ => Err(Failure::Runtime(format!(
             "{missing} of {} nodes did not acknowledge: ask again, which does no harm to the others",
             answers.len()
@@ -94,6 +110,7 @@ fn describe(answer: &Answer) -> Option<String> {
     match answer {
         Answer::Purged(Purged { zones }) => Some(zones.iter().map(describe_purged).collect::<Vec<_>>().join("; ")),
         Answer::Filled(filled) => Some(describe_filled(filled)),
+        Answer::Reloaded(reloaded) => Some(describe_reloaded(reloaded)),
         _ => None,
     }
 }
@@ -105,6 +122,18 @@ fn describe_purged(purged: &PurgedZone) -> String {
         ("on-demand", 1) => format!("{zone}: 1 answer forgotten"),
         ("on-demand", _) => format!("{zone}: {removed} answers forgotten"),
         _ => format!("{zone}: a full copy, nothing to purge; `parapet fill {zone}` fetches it anew"),
+    }
+}
+
+fn describe_reloaded(reloaded: &Reloaded) -> String {
+    match reloaded {
+        Reloaded::Applied => "the file is in force".to_owned(),
+        Reloaded::Unchanged => "nothing has changed that could be applied".to_owned(),
+        Reloaded::Waits { until_unix_s } => format!(
+            "the file is newer than the one in force, and waits for {} more; `parapet reload --now` does not",
+            duration_words(until_unix_s - unix_s())
+        ),
+        Reloaded::Refused { why } => format!("the file is wrong; the one before stays in force:\n{}", why.join("\n")),
     }
 }
 

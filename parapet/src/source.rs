@@ -55,11 +55,20 @@ impl From<LoadError> for Failure {
 }
 
 impl Source {
-    /// Reads and checks the configuration.
-    pub(crate) fn load(&self) -> Result<Parsed<Config>, LoadError> {
+    /// Reads the file; the short form has no text.
+    pub(crate) fn read(&self) -> Result<String, LoadError> {
+        match self {
+            Self::File { path, .. } => read_network(path),
+            Self::Short(_) => Ok(String::new()),
+        }
+    }
+
+    /// Checks the configuration with this text in the file's place.
+    pub(crate) fn parse(&self, text: &str) -> Result<Parsed<Config>, LoadError> {
         match self {
             Self::File { path, node } => {
-                let Parsed { value: network, warnings } = load_network(path)?;
+                let parsed = Network::parse(text, &path.to_string_lossy(), &Disk);
+                let Parsed { value: network, warnings } = parsed.map_err(LoadError::Wrong)?;
                 let config = choose_node(&network, path, node.as_deref())?;
                 Ok(Parsed { value: config, warnings })
             }
@@ -78,9 +87,12 @@ impl Source {
 
 /// Reads and checks a network file.
 pub(crate) fn load_network(path: &Path) -> Result<Parsed<Network>, LoadError> {
-    let text = fs::read_to_string(path)
-        .map_err(|why| LoadError::Unreadable(format!("cannot read the network file {}: {why}", path.display())))?;
-    Network::parse(&text, &path.to_string_lossy(), &Disk).map_err(LoadError::Wrong)
+    Network::parse(&read_network(path)?, &path.to_string_lossy(), &Disk).map_err(LoadError::Wrong)
+}
+
+fn read_network(path: &Path) -> Result<String, LoadError> {
+    fs::read_to_string(path)
+        .map_err(|why| LoadError::Unreadable(format!("cannot read the network file {}: {why}", path.display())))
 }
 
 /// The named node, or the only one.

@@ -11,6 +11,11 @@ use std::process::{Command, Stdio};
 
 use support::{Daemon, http_get};
 
+/// A node that has something of everything, and a router that is not there.
+fn announcing() -> Daemon {
+    Daemon::with_file(&support::announcing("metrics = \"127.0.0.1:0\"\n"), &[])
+}
+
 fn alerts(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/alerts").join(file)
 }
@@ -51,7 +56,7 @@ fn metric_names(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_metric_of_the_rules_is_exported() {
-    let daemon = Daemon::short(&["--metrics", "127.0.0.1:0"]);
+    let daemon = announcing();
     let address = daemon.status()["metrics"].as_str().unwrap().parse().unwrap();
     let (_, scraped) = http_get(address, "/metrics");
     let declared: BTreeSet<_> =
@@ -77,7 +82,7 @@ fn every_rule_has_a_test() {
 /// Names, help and units are as Prometheus has them, all of them in the text that a plain HTTP client gets.
 #[test]
 fn the_metrics_are_as_prometheus_has_them() {
-    let daemon = Daemon::short(&["--metrics", "127.0.0.1:0"]);
+    let daemon = announcing();
     let address = daemon.status()["metrics"].as_str().unwrap().parse().unwrap();
     let (_, scraped) = http_get(address, "/metrics");
     let said = promtool(&["check", "metrics"], &scraped).unwrap_or_else(|said| panic!("{said}"));

@@ -5,6 +5,7 @@
 //! POST /v1/fill   {"zone":"example.com"}
 //! POST /v1/drain  {"reason":"kernel update"}
 //! POST /v1/undrain {}
+//! POST /v1/reload {"now":true}
 //! GET  /v1/zones
 //! GET  /v1/status
 //! GET  /v1/anycast

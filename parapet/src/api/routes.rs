@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::failures::{Counted, Failures, Standing};
 use super::token::Token;
-use crate::control::protocol::{Answer, Drain, Fill, Purge, Request, Routes, Undrain};
+use crate::control::protocol::{Answer, Drain, Fill, Purge, Reload, Request, Routes, Undrain};
 use crate::control::server::Answers;
 use crate::control::{PATIENCE, REQUEST_BYTES_MAX};
 use crate::http::Peer;
@@ -39,12 +39,13 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/anycast/routes/{neighbour}", get(routes))
         .route("/v1/drain", post(drain))
         .route("/v1/undrain", post(undrain))
+        .route("/v1/reload", post(reload))
         .fallback(async || {
-            let paths = "purge, fill, zones, status, anycast, anycast/routes/NEIGHBOUR, drain, undrain";
+            let paths = "purge, fill, zones, status, anycast, anycast/routes/NEIGHBOUR, drain, undrain, reload";
             say(StatusCode::NOT_FOUND, format!("no such path; below /v1/ are {paths}"))
         })
         .method_not_allowed_fallback(async || {
-            say(StatusCode::METHOD_NOT_ALLOWED, "POST purge, fill, drain and undrain, GET the others")
+            say(StatusCode::METHOD_NOT_ALLOWED, "POST purge, fill, drain, undrain and reload, GET the others")
         })
         // Outermost: who has no token learns nothing, not even which paths there are.
         .layer(from_fn_with_state(shared.clone(), authenticate))
@@ -84,6 +85,13 @@ async fn routes(State(shared): State<Shared>, Path(neighbour): Path<String>) -> 
 async fn drain(State(shared): State<Shared>, body: Body) -> Response {
     match read::<Drain>(body).await {
         Ok(drain) => answer(&shared, Request::Drain(drain)).await,
+        Err(refusal) => refusal,
+    }
+}
+
+async fn reload(State(shared): State<Shared>, body: Body) -> Response {
+    match read::<Reload>(body).await {
+        Ok(reload) => answer(&shared, Request::Reload(reload)).await,
         Err(refusal) => refusal,
     }
 }

@@ -33,7 +33,7 @@ impl Request {
     /// How long the daemon may work for the answer.
     pub(crate) fn work_max(&self) -> Duration {
         match self {
-            Self::Fill(_) => WORK_MAX,
+            Self::Fill(_) | Self::Reload(_) => WORK_MAX,
             _ => WORK_HERE_MAX,
         }
     }
@@ -41,7 +41,7 @@ impl Request {
     /// How long a client waits for the answer.
     pub(crate) fn patience(&self) -> Duration {
         match self {
-            Self::Fill(_) => PATIENCE + WORK_MAX,
+            Self::Fill(_) | Self::Reload(_) => PATIENCE + WORK_MAX,
             _ => PATIENCE,
         }
     }

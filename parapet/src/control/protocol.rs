@@ -28,6 +28,8 @@ pub(crate) enum Request {
     Drain(Drain),
     /// Undo that.
     Undrain(Undrain),
+    /// Read the network file again.
+    Reload(Reload),
 }
 
 /// Forget what was cached of a name. Once it is answered, nothing cached before is given to anyone.
@@ -79,6 +81,15 @@ pub(crate) struct Undrain {
     pub(crate) node: Option<String>,
 }
 
+/// Read the network file again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reload {
+    /// A newer file counts now, also where the node's input is delayed.
+    #[serde(default)]
+    pub(crate) now: bool,
+}
+
 /// What is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -99,6 +110,8 @@ pub(crate) enum Answer {
     Drained(Drained),
     /// To [`Request::Undrain`].
     Undrained(Undrained),
+    /// To [`Request::Reload`].
+    Reloaded(Reloaded),
     /// The request could not be answered.
     Error(String),
 }
@@ -160,6 +173,20 @@ pub(crate) struct Undrained {
     pub(crate) was_drained: bool,
 }
 
+/// What came of reading the network file again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub(crate) enum Reloaded {
+    /// What differs is applied.
+    Applied,
+    /// Nothing differs that could be applied.
+    Unchanged,
+    /// It is newer, and waits until then.
+    Waits { until_unix_s: f64 },
+    /// It is wrong, for these reasons.
+    Refused { why: Vec<String> },
+}
+
 /// How a node is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Status {
@@ -212,6 +239,12 @@ pub(crate) struct ConfigStatus {
     pub(crate) refused: Vec<String>,
     /// Items whose change waits for a restart.
     pub(crate) restart_needed: Vec<String>,
+    /// Until when a newer file waits, where the node's input is delayed; none while none does.
+    #[serde(default)]
+    pub(crate) waits_until_unix_s: Option<f64>,
+    /// How late new zones and network files count, deliberately.
+    #[serde(default)]
+    pub(crate) delay_s: u32,
 }
 
 /// Zones by their state.

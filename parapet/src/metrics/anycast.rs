@@ -149,14 +149,19 @@ fn encode_sessions(encoder: &mut DescriptorEncoder, neighbours: &[NeighbourStatu
     Ok(())
 }
 
+/// A counter of a BFD session, and what it is.
+type BfdCounter = (&'static str, &'static str, fn(&BfdStatus) -> u64);
+
+const BFD_COUNTERS: [BfdCounter; 2] = [
+    ("bfd_session_flaps", "Times a BFD session left up", |bfd| bfd.flaps),
+    ("bfd_packets_discarded", "BFD packets that were no good", |bfd| bfd.discarded),
+];
+
 fn encode_bfd(encoder: &mut DescriptorEncoder, neighbours: &[NeighbourStatus]) -> fmt::Result {
     let sessions = || {
         let bfd = |neighbour: &'_ NeighbourStatus| Some((neighbour.name.clone(), neighbour.bfd.clone()?));
         neighbours.iter().filter_map(bfd)
     };
-    if sessions().next().is_none() {
-        return Ok(());
-    }
     let about = "Whether a BFD session is up";
     let mut family = encoder.encode_descriptor("bfd_session_up", about, None, MetricType::Gauge)?;
     for (name, bfd) in sessions() {
@@ -168,11 +173,7 @@ fn encode_bfd(encoder: &mut DescriptorEncoder, neighbours: &[NeighbourStatus]) -
     for (name, bfd) in sessions() {
         ConstGauge::new(bfd.detection_ms / 1000.0).encode(family.encode_family(&[("neighbour", name)])?)?;
     }
-    let counters: [(&str, &str, fn(&BfdStatus) -> u64); 2] = [
-        ("bfd_session_flaps", "Times a BFD session left up", |bfd| bfd.flaps),
-        ("bfd_packets_discarded", "BFD packets that were no good", |bfd| bfd.discarded),
-    ];
-    for (name, about, figure) in counters {
+    for (name, about, figure) in BFD_COUNTERS {
         let mut family = encoder.encode_descriptor(name, about, None, MetricType::Counter)?;
         for (neighbour, bfd) in sessions() {
             ConstCounter::new(figure(&bfd)).encode(family.encode_family(&[("neighbour", neighbour)])?)?;

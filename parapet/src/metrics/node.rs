@@ -49,6 +49,12 @@ impl NodeCollector {
         let about = "Whether the network file as it stands is in force; 0 when it is wrong";
         let good = ConstGauge::new(i64::from(config.refused.is_empty()));
         good.encode(encoder.encode_descriptor("config_good", about, None, MetricType::Gauge)?)?;
+        let about = "Whether a newer network file waits for its time, where the node's input is delayed";
+        let waits = ConstGauge::new(i64::from(config.waits_until_unix_s.is_some()));
+        waits.encode(encoder.encode_descriptor("config_newer_waits", about, None, MetricType::Gauge)?)?;
+        let about = "How late new zones and network files count on the node, deliberately";
+        let delay = ConstGauge::new(i64::from(config.delay_s));
+        delay.encode(encoder.encode_descriptor("node_delay", about, Some(&Unit::Seconds), MetricType::Gauge)?)?;
         let about = "When the configuration in force was read, in Unix time";
         let loaded = ConstGauge::new(config.loaded_unix_s);
         loaded.encode(encoder.encode_descriptor(

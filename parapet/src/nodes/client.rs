@@ -39,6 +39,7 @@ pub(super) fn ask(api: &NodeApi, request: &Request) -> Result<Answer, NodeError>
         // Names of neighbours have nothing that a path must escape.
         Request::Routes(routes) => get(&format!("anycast/routes/{}", routes.neighbour)),
         Request::Drain(drain) => post("drain", serde_json::to_vec(drain))?,
+        Request::Reload(reload) => post("reload", serde_json::to_vec(reload))?,
         Request::Undrain(undrain) => post("undrain", serde_json::to_vec(undrain))?,
     };
     let response = response.map_err(|why| unreachable(api, &why))?;

@@ -26,6 +26,13 @@ fn detail(zone: &ZoneStatus, style: Style) -> String {
         line("problem", problem_line(problem, style));
     }
     line("serial", serial(zone));
+    if let Some(held) = &zone.held {
+        let (known, wait) = (duration_words(held.held_s), duration_words(held.served_in_s));
+        line(
+            "held",
+            format!("serial {}, known for {known}, served in {wait} (or `parapet fill {}`)", held.serial, zone.zone),
+        );
+    }
     let (memory, disk) = (bytes(zone.heap_bytes), bytes(zone.snapshot_bytes + zone.journal_bytes));
     line("copy", format!("{} records, {memory} in memory, {disk} on disk", zone.records));
     let refresh = zone.refresh_s.map_or(String::new(), |refresh| format!(", every {}", duration_words(refresh as f64)));

@@ -75,7 +75,8 @@ fn row<'z>(zone: &'z str, statuses: &[Option<&'z ZoneStatus>], nodes: &[NodeZone
     let cells = statuses.iter().zip(nodes).map(|(status, node)| match status {
         Some(status) => {
             let behind = newest.zip(status.serial).and_then(|(newest, ours)| serials_ahead(newest, ours)).unwrap_or(0);
-            Cell::Has { status, behind }
+            // A node whose input is delayed is behind on purpose.
+            Cell::Has { status, behind: if status.delay_s > 0 { 0 } else { behind } }
         }
         None if node.zones.is_ok() => Cell::Missing,
         None => Cell::Silent,

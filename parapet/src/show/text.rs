@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use origin_sync::duration_words as duration;
 
 use crate::control::protocol::Status;
+use crate::reload::unix_s;
 
 pub(crate) fn status(status: &Status) -> String {
     let mut text = String::new();
@@ -22,7 +23,18 @@ pub(crate) fn status(status: &Status) -> String {
         ("metrics", status.metrics.map_or("-".to_owned(), |address| format!("http://{address}/metrics"))),
         ("API", status.api.map_or("-".to_owned(), |address| address.to_string())),
         ("state folder", status.state_dir.display().to_string()),
-        ("configuration", format!("{file}, {} reloads, {} refused", config.reloads, config.reloads_refused)),
+        (
+            "configuration",
+            match config.delay_s {
+                0 => format!("{file}, {} reloads, {} refused", config.reloads, config.reloads_refused),
+                delay_s => format!(
+                    "{file}, {} reloads, {} refused; input delayed by {}",
+                    config.reloads,
+                    config.reloads_refused,
+                    duration(delay_s.into())
+                ),
+            },
+        ),
         ("zones", status.zones_summary.clone()),
         ("anycast", status.anycast.clone().unwrap_or_else(|| "-".to_owned())),
         (
@@ -46,6 +58,10 @@ pub(crate) fn status(status: &Status) -> String {
     if !config.restart_needed.is_empty() {
         let _ =
             writeln!(text, "\nChanged in the file, and waiting for a restart: {}", config.restart_needed.join(", "));
+    }
+    if let Some(until) = config.waits_until_unix_s {
+        let wait = duration(until - unix_s());
+        let _ = writeln!(text, "\nA newer network file waits for its time: {wait} more, or `parapet reload --now`");
     }
     if !config.refused.is_empty() {
         let _ = writeln!(text, "\nThe file as it stands now is wrong; the configuration before it stays in force:");

@@ -96,7 +96,8 @@ impl Daemon {
             if let Some(status) = daemon.child.try_wait().unwrap() {
                 panic!("the daemon ended with {status}: {}", daemon.log());
             }
-            daemon.ask("status").filter(|status| status["state"] == "up")
+            // The edge, which is the first of its roles: others may have to wait for a network that is not there.
+            daemon.ask("status").filter(|status| status["roles"][0]["state"] == "up")
         });
         daemon
     }
@@ -224,6 +225,17 @@ pub(crate) fn network(zones: &[&str]) -> String {
         text.push_str(&format!("[zone.\"{zone}\"]\norigins = [\"a\"]\n"));
     }
     text
+}
+
+/// A network file for one node, with these items, that would announce a service to a router that is not there.
+pub(crate) fn announcing(items: &str) -> String {
+    format!(
+        "[anycast.dns]\nprefixes = [\"192.0.2.0/24\"]\naddresses = [\"192.0.2.53\"]\n\
+         [node.one]\nlisten = [\"0.0.0.0:0\"]\nworkers = 1\nstate_dir = \"state\"\n{items}\
+         [node.one.anycast]\nservices = [\"dns\"]\nas = 65010\nrouter_id = \"192.0.2.1\"\nmanage_addresses = false\n\
+         [node.one.anycast.neighbour.r1]\naddress = \"127.0.0.1:1\"\nas = 64501\n\
+         [origin.a]\naddresses = [\"127.0.0.1:1\"]\n[zone.\"example.com\"]\norigins = [\"a\"]\n"
+    )
 }
 
 /// Replaces a file at once, as deployment tools do.
