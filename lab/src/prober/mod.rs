@@ -28,6 +28,9 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(1);
 /// Two queries of a region are so far apart unless told otherwise: 200 a second.
 pub const INTERVAL: Duration = Duration::from_millis(5);
 
+/// Between two looks at what has been answered: looking costs time that the askers need.
+const LOOK_PAUSE: Duration = Duration::from_millis(15);
+
 /// A region: where it asks from, and whom.
 #[derive(Clone)]
 pub struct Region {
@@ -157,7 +160,11 @@ impl Prober {
             let records = self.records(now.saturating_sub(steady_us + 2 * record::FLIGHT_US_MAX), u64::MAX);
             last = records.iter().map(|record| record.last_steady(steady_us)).collect();
             let all: Option<Vec<Vec<String>>> = last.iter().cloned().collect();
-            all.filter(|seen| now >= steady_us && condition(seen))
+            let found = all.filter(|seen| now >= steady_us && condition(seen));
+            if found.is_none() {
+                thread::sleep(LOOK_PAUSE);
+            }
+            found
         })
         .map_err(|error| match error {
             LabError::NotReady { what, waited, .. } => {

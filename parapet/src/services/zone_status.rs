@@ -13,6 +13,8 @@ use crate::zones_summary::{in_words, severity, summary, troubled};
 
 /// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The same of a node that is announced: others may answer in its place as soon as it says that its copies are old.
+const LOOK_EVERY_ANNOUNCED: Duration = Duration::from_millis(200);
 /// Looking takes at most one part in so many of the time; with very many zones there are fewer looks.
 const LOOK_PART: u32 = 50;
 /// The longest time between two looks.
@@ -44,6 +46,7 @@ pub(super) async fn watch(
     announced: bool,
 ) {
     let mut known = Known::new();
+    let every = if announced { LOOK_EVERY_ANNOUNCED } else { LOOK_EVERY };
     let (begun, mut filling) = (Instant::now(), announced);
     while let Some(zones) = sync.upgrade().map(|sync| sync.survey()) {
         let started = Instant::now();
@@ -55,7 +58,7 @@ pub(super) async fn watch(
         tell(&known, &now, &zones);
         known = now;
         drop(zones);
-        tokio::time::sleep((started.elapsed() * LOOK_PART).clamp(LOOK_EVERY, LOOK_EVERY_MAX)).await;
+        tokio::time::sleep((started.elapsed() * LOOK_PART).clamp(every, LOOK_EVERY_MAX)).await;
     }
 }
 
