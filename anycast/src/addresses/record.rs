@@ -60,7 +60,10 @@ impl Record {
             return Ok(());
         }
         if addresses.is_empty() {
-            fs::remove_file(&self.path)?;
+            match fs::remove_file(&self.path) {
+                Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+                _ => {}
+            }
         } else {
             let text: String = addresses.iter().map(|address| format!("{address}\n")).collect();
             let new = self.path.with_extension("new");

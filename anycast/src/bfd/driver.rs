@@ -29,6 +29,7 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The sessions, their sockets, and where their states are published.
+#[derive(Debug)]
 pub(super) struct Driver {
     receivers: Vec<socket::Receiver>,
     peers: Vec<Peer>,
@@ -45,6 +46,7 @@ pub(super) struct Driver {
 }
 
 /// A neighbour.
+#[derive(Debug)]
 struct Peer {
     wanted: Wanted,
     session: Session,

@@ -72,29 +72,41 @@ pub(super) enum Command {
     Stop,
 }
 
-/// Sockets that wait for the thread.
+/// Sockets, and a thread that waits for its work.
 #[derive(Debug)]
 pub struct Bound {
     receivers: Vec<socket::Receiver>,
+    thread: JoinHandle<()>,
+    work: SyncSender<Work>,
 }
 
-/// Binds the sockets where packets arrive, and takes the right to real-time priority if the process may. To be called
-/// before privileges are given up and before threads start.
+/// What the thread does.
+#[derive(Debug)]
+struct Work {
+    driver: Driver,
+    wanted: Vec<Wanted>,
+    todo: Receiver<Command>,
+}
+
+/// Binds the sockets where packets arrive, and starts the thread, which takes real-time priority if it may. To be called
+/// while the process has its privileges: the thread gives up its own before it does anything else.
 ///
 /// # Errors
-/// When an address cannot be bound.
+/// When an address cannot be bound, or the system gives no thread.
 pub fn bind(config: &config::Anycast) -> Result<Bound, Error> {
     let wanted = Wanted::all(config);
-    priority::raise_limit();
     let receivers = Wanted::receivers(&wanted).into_iter();
     let bind = |address| socket::Receiver::bind(address).map_err(|source| Error::BfdBind { address, source });
-    Ok(Bound { receivers: receivers.map(bind).collect::<Result<_, _>>()? })
+    let receivers = receivers.map(bind).collect::<Result<_, _>>()?;
+    let (work, given) = mpsc::sync_channel(1);
+    let thread = thread::Builder::new().name("bfd".into()).spawn(move || run(&given));
+    Ok(Bound { receivers, thread: thread.map_err(|source| Error::BfdStart { source })?, work })
 }
 
-/// Starts the thread and the sessions that the configuration has.
+/// Starts the sessions that the configuration has. To be called once privileges are given up.
 ///
 /// # Errors
-/// When the system gives no thread.
+/// When the system gives no sockets or no random numbers.
 pub fn start(bound: Bound, config: &config::Anycast) -> Result<Handle, Error> {
     let failure = |source| Error::BfdStart { source };
     let (commands, todo) = mpsc::sync_channel(COMMANDS_MAX);
@@ -105,16 +117,22 @@ pub fn start(bound: Bound, config: &config::Anycast) -> Result<Handle, Error> {
     let states = Arc::new(States::default());
     let statuses = Arc::new(Statuses::default());
     let driver = Driver::new(bound.receivers, woken, Arc::clone(&states), Arc::clone(&statuses), seed);
-    let wanted = Wanted::all(config);
-    let thread = thread::Builder::new().name("bfd".into()).spawn(move || run(driver, wanted, &todo));
-    let thread = Mutex::new(Some(thread.map_err(failure)?));
+    let work = Work { driver, wanted: Wanted::all(config), todo };
+    bound.work.send(work).map_err(|_| failure(io::Error::other("its thread has ended")))?;
+    let thread = Mutex::new(Some(bound.thread));
     Ok(Handle { shared: Arc::new(Shared { states, statuses, commands, waker, thread }) })
 }
 
-fn run(mut driver: Driver, wanted: Vec<Wanted>, todo: &Receiver<Command>) {
-    priority::take();
+fn run(work: &Receiver<Work>) {
+    let priority = priority::take();
+    // Without work the start has failed.
+    let Ok(Work { mut driver, wanted, todo }) = work.recv() else { return };
+    if let Err(why) = priority::give_up() {
+        return tracing::error!(%why, "the thread of BFD cannot give up its capabilities, and so does nothing");
+    }
+    priority.log(!wanted.is_empty());
     driver.apply(wanted);
-    while let Some(command) = driver.work(todo) {
+    while let Some(command) = driver.work(&todo) {
         match command {
             Command::Apply(wanted) => driver.apply(wanted),
             Command::Stop => break,

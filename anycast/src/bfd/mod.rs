@@ -2,10 +2,11 @@
 //! authentication. A router that is gone, or a machine that is frozen, is noticed after a few intervals of silence.
 //!
 //! ```text
-//!   bind ─ sockets, right to real-time priority ─▶ start ─▶ thread "bfd" ── driver: sockets, clock
-//!                                                            │   ▲              └─ session: one machine a neighbour
-//!        Handle::watch ◀── state of each neighbour ──────────┘   │
-//!        Handle::apply, stop ── bounded channel, wake-up ────────┘
+//!   bind ── sockets, thread "bfd": takes real-time priority, waits
+//!   start ─ work ─▶ the thread gives up its capabilities ── driver: sockets, clock
+//!                                     │   ▲                    └─ session: one machine a neighbour
+//!        Handle::watch ◀── states ────┘   │
+//!        Handle::apply, stop ── channel ──┘
 //! ```
 //!
 //! The thread is a plain one: what else the process does must not make it late.

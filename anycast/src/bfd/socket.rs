@@ -39,6 +39,7 @@ pub(super) struct Arrived {
 }
 
 /// Memory of one thread's receiving.
+#[derive(Debug)]
 pub(super) struct Buffers {
     pub(super) bytes: [u8; RECEIVE_BYTES_MAX],
     control: Vec<u8>,
