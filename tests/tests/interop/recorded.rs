@@ -19,7 +19,7 @@ const TABLE: &[u8] = include_bytes!("../../data/bgp/bview.20000111.0032.gz");
 /// The attributes of what is kept to be shown, buffers, and what the allocator holds back.
 const GROWTH_BYTES_MAX: u64 = 16 << 20;
 /// Sessions that are sent UPDATEs with octets changed, and how many each.
-const SESSIONS: u8 = 60;
+const SESSIONS: u8 = 30;
 /// See [`SESSIONS`].
 const MUTATIONS_OF_SESSION: usize = 200;
 const SEED: u64 = 4271;

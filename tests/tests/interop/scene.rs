@@ -166,6 +166,7 @@ pub(crate) fn file_head(net: &Network, state: &str, listen: &[IpAddr], anycast: 
         "[origin.named]\naddresses = [\"{origin}\"]\n[zone.\"{ZONE}\"]\norigins = [\"named\"]\n{zone}\n\
          [anycast.dns]\nprefixes = [\"{}\", \"{}\"]\naddresses = [\"192.0.2.53\", \"2001:db8:53::53\"]\nnodes_min = 0\n\
          [node.edge]\nlisten = [\"0.0.0.0:53\", \"[::]:53\"]\nstate_dir = \"{state}\"\n\
+         user = \"nobody\"\n\
          [node.edge.anycast]\nservices = [\"dns\"]\nas = {EDGE_AS}\nrouter_id = \"10.0.0.99\"\nlisten = [{}]\n\
          check_interval_ms = 50\nrise = 1\nfall = 1\nhold_down_s_max = 0\ngraceful_shutdown_ms = 0\ndrain_ms = 200\n{anycast}\n\
          [node.edge.anycast.up]\nmed = 50\nprepend = 1\ncommunities = [\"65010:100\"]\n\
