@@ -1,7 +1,6 @@
 //! The daemon's side of the keeper.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
@@ -49,7 +48,7 @@ impl Keeper {
         // The command holds the keeper's end.
         drop(command);
         let keeper = Self {
-            socket: Arc::new(UnixDatagram::from(OwnedFd::from(own))),
+            socket: Arc::new(UnixDatagram::from(own)),
             child: Mutex::new(child),
             statuses: Arc::default(),
             stopping: Arc::default(),
