@@ -14,6 +14,11 @@ const OTHERS_DEADLINE: Duration = Duration::from_secs(20);
 /// It is all as before within this time of the repair.
 const RETURN_DEADLINE: Duration = Duration::from_secs(40);
 
+/// So many events of a case may come to nothing: a machine that stalls is no finding about who runs on it.
+const FAILURES_MAX: u32 = 3;
+/// Events that are evaluated together.
+const EVALUATED_TOGETHER: usize = 5;
+
 /// What one event cost.
 pub(super) struct Event {
     /// Queries without a good answer, of all regions.
@@ -35,15 +40,32 @@ pub(super) fn run(stage: &mut Stage, case: Case, times: u32) -> anyhow::Result<V
     let begun = Instant::now();
     let mut windows = Vec::new();
     let mut events = Vec::new();
-    for number in 0..times {
-        windows.push(one(stage, case, number as usize).with_context(|| format!("event {}", number + 1))?);
-        if (number + 1) % 5 == 0 || number + 1 == times {
-            let took = begun.elapsed().as_secs_f64();
-            progress(&format!("{}: {} {} of {times} ({took:.0} s)", stage.subject.name(), case.name(), number + 1));
-            // The prober forgets what was long ago.
+    let mut failures = 0;
+    while events.len() + windows.len() < times as usize {
+        let number = events.len() + windows.len();
+        let failed = match one(stage, case, number).with_context(|| format!("event {}", number + 1)) {
+            Ok(window) => {
+                windows.push(window);
+                false
+            }
+            Err(error) if failures < FAILURES_MAX && !parapet_lab::is_ending() => {
+                progress(&format!("{}: {}: {error:#}; once more in a new network", stage.subject.name(), case.name()));
+                true
+            }
+            Err(error) => return Err(error),
+        };
+        let done = events.len() + windows.len();
+        // The prober forgets what was long ago.
+        if failed || windows.len() >= EVALUATED_TOGETHER || done == times as usize {
             for window in windows.drain(..) {
                 events.push(evaluate(stage, &window)?);
             }
+            let took = begun.elapsed().as_secs_f64();
+            progress(&format!("{}: {} {done} of {times} ({took:.0} s)", stage.subject.name(), case.name()));
+        }
+        if failed {
+            failures += 1;
+            stage.rebuild()?;
         }
     }
     Ok(events)

@@ -91,6 +91,13 @@ impl Stage {
         Ok(stage)
     }
 
+    /// The same again, from nothing.
+    pub(super) fn rebuild(&mut self) -> anyhow::Result<()> {
+        let small = matches!(self.network, Network::Small(_));
+        *self = Stage::build(self.subject, small)?;
+        Ok(())
+    }
+
     /// Wait until who answers whom does not change any more.
     fn settle(&mut self) -> anyhow::Result<()> {
         let seen = || self.prober.wait_until_answered(STEADY, START_DEADLINE).context("the start");
