@@ -87,6 +87,6 @@ fn the_file_in_the_readme_is_good_and_so_is_what_is_added_to_it() {
     };
     assert_eq!(check(texts[0]).nodes.len(), 2);
     let all = check(&texts.join("\n"));
-    assert_eq!((all.nodes.len(), all.zones.len(), all.catalogs.len()), (3, 3, 1));
+    assert_eq!((all.nodes.len(), all.zones.len(), all.catalogs.len(), all.services.len()), (4, 3, 1, 1));
     assert_eq!(all.apis().len(), 1);
 }
