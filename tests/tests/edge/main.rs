@@ -6,6 +6,7 @@ mod catalog;
 mod configuration;
 mod cookies;
 mod daemon;
+mod delayed_input;
 mod distribution_tree;
 mod equal;
 mod expiry;
