@@ -12,6 +12,8 @@ pub mod bgp;
 mod decide;
 mod error;
 mod fleet;
+#[doc(hidden)]
+pub mod fuzzing;
 mod kept;
 pub mod session;
 mod status;

@@ -188,7 +188,7 @@ impl Task {
             let name = service.name.as_str();
             let own = OwnService {
                 announces: self.decision.announced(name) && self.heard_by_routers,
-                stays: self.decision.stays(name),
+                well: self.decision.is_well(name),
                 wishes: wishes.contains(&name),
             };
             (service.name.clone(), own)
@@ -277,7 +277,7 @@ impl Task {
             }
             if severity == Severity::Unfit && self.decision.announced(&service.name) {
                 let others = match self.fleet.others(&service.name, now) {
-                    Others::TooFew => "too few other nodes announce it",
+                    Others::TooFew => "too few other nodes announce it and are well",
                     Others::Granted | Others::Enough => "waits for the other nodes' promise to stay",
                 };
                 why.push(format!("{}: announced on, worse: {others}", service.name));

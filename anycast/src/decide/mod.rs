@@ -205,9 +205,9 @@ impl Decision {
         self.places.values().any(Place::announced)
     }
 
-    /// Whether the service is announced, and goes on being so as far as is known: nobody has said that it be withdrawn.
-    pub(crate) fn stays(&self, service: &str) -> bool {
-        self.announced(service) && !self.purposeful()
+    /// Whether the service is announced by a node that is well enough for others to leave in its favour.
+    pub(crate) fn is_well(&self, service: &str) -> bool {
+        self.announced(service) && !self.purposeful() && self.levels.severity() < Severity::Unfit
     }
 
     /// With which attributes a service is announced now.

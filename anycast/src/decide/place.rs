@@ -11,11 +11,11 @@ use super::{GRACEFUL_SHUTDOWN, Rules};
 /// What the other nodes say to a node that is unfit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Others {
-    /// They have promised to stay: it may leave now.
+    /// Enough of them that are well have promised to stay: it may leave now.
     Granted,
-    /// Enough of them announce the service, but have promised nothing; or it is too early to know.
+    /// Enough of them announce the service and are well, but have promised nothing; or it is too early to know.
     Enough,
-    /// Too few of them do.
+    /// Too few of them do: nobody would be served any better without this one.
     TooFew,
 }
 

@@ -215,7 +215,7 @@ fn a_drain_is_graceful_and_then_withdraws() {
     bench.conclude();
     let attributes = bench.decision.attributes("dns").unwrap();
     assert_eq!((attributes.med, attributes.communities.as_slice()), (Some(0), &[GRACEFUL_SHUTDOWN][..]));
-    assert_eq!((bench.state(), bench.decision.stays("dns")), (State::Draining, false));
+    assert_eq!((bench.state(), bench.decision.is_well("dns")), (State::Draining, false));
     assert_eq!(bench.decision.next_deadline(), Some(bench.now + Duration::from_millis(500)));
     bench.now += Duration::from_millis(499);
     bench.conclude();

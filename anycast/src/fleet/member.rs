@@ -39,6 +39,8 @@ pub(super) struct Member {
     process: Option<(u64, u64)>,
     heard: Option<Instant>,
     announces: BTreeSet<String>,
+    /// Those of them for which it is well.
+    well: BTreeSet<String>,
     state: String,
     why: String,
     sent: Option<Instant>,
@@ -55,6 +57,7 @@ impl Member {
             process: None,
             heard: None,
             announces: BTreeSet::new(),
+            well: BTreeSet::new(),
             state: String::new(),
             why: String::new(),
             sent: None,
@@ -110,6 +113,7 @@ impl Member {
         self.state = shortened(&message.state, STATE_BYTES_MAX);
         self.why = shortened(&message.why, WHY_BYTES_MAX);
         let announced = message.services.iter().filter(|says| says.announces && self.services.contains(&says.name));
+        self.well = announced.clone().filter(|says| says.well).map(|says| says.name.clone()).collect();
         self.announces = announced.map(|says| says.name.clone()).collect();
         Heard::New
     }
@@ -118,9 +122,9 @@ impl Member {
         self.heard.is_none_or(|heard| now.saturating_duration_since(heard) >= SILENT_AFTER)
     }
 
-    /// Whether it is known to announce a service.
-    pub(super) fn announces(&self, service: &str, now: Instant) -> bool {
-        self.announces.contains(service) && !self.silent(now)
+    /// Whether it is known to announce a service, and to be well.
+    pub(super) fn stands_in(&self, service: &str, now: Instant) -> bool {
+        self.well.contains(service) && !self.silent(now)
     }
 
     /// It has to be told something, soon.

@@ -41,6 +41,8 @@ pub(super) struct ServiceSays {
     pub(super) name: String,
     /// Whether the sender announces it.
     pub(super) announces: bool,
+    /// Whether the sender is well: who is not is no better than a node that would leave.
+    pub(super) well: bool,
     /// The number of the sender's intent to leave, while it asks.
     pub(super) intent: Option<u64>,
     /// The number of the receiver's intent that the sender grants.

@@ -1,7 +1,8 @@
-//! What the nodes of a service say to each other, so that never too many of them leave for a soft reason at once.
+//! What the nodes of a service say to each other, so that one leaves for a soft reason only in favour of enough others that
+//! are well, and never too many at once.
 //!
 //! ```text
-//!   node X (unfit)                         node Y (announces)
+//!   node X (unfit)                         node Y (announces, is well)
 //!     │ intent 7 ────────────────────────────> │  promises: does not leave for a soft reason for PROMISE
 //!     │ <──────────────────────── grant 7      │
 //!     │ has nodes_min grants, all for an intent younger than INTENT_MAX: leaves
@@ -68,8 +69,8 @@ pub(crate) struct Own {
 pub(crate) struct OwnService {
     /// It announces it, and at least one router hears it.
     pub(crate) announces: bool,
-    /// Nothing but a soft reason would end that, as far as is known.
-    pub(crate) stays: bool,
+    /// It is well, and nobody has ordered it to leave: others may leave in its favour.
+    pub(crate) well: bool,
     /// It would leave.
     pub(crate) wishes: bool,
 }
@@ -166,12 +167,12 @@ impl Fleet {
             return Others::Granted;
         }
         let early = now.saturating_duration_since(self.started) < SILENT_AFTER && !self.members.is_empty();
-        if early || self.announcing(service, now) >= quota.nodes_min() { Others::Enough } else { Others::TooFew }
+        if early || self.standing_in(service, now) >= quota.nodes_min() { Others::Enough } else { Others::TooFew }
     }
 
-    /// How many others are known to announce a service.
-    fn announcing(&self, service: &str, now: Instant) -> u32 {
-        let others = self.members.values().filter(|member| member.announces(service, now));
+    /// How many others are known to announce a service and to be well.
+    fn standing_in(&self, service: &str, now: Instant) -> u32 {
+        let others = self.members.values().filter(|member| member.stands_in(service, now));
         u32::try_from(others.count()).unwrap_or(u32::MAX)
     }
 
@@ -198,7 +199,7 @@ impl Fleet {
         }
         for says in &message.services {
             let Some(quota) = self.quotas.get_mut(&says.name).filter(|_| member.serves(&says.name)) else { continue };
-            if quota.hear(name, &self.node, says, now) {
+            if quota.hear(name, says, now) {
                 member.is_due();
             }
         }
@@ -212,11 +213,15 @@ impl Fleet {
         let mut datagrams = Vec::new();
         for (name, member) in self.members.iter_mut().filter(|(_, member)| member.sends(asking, now)) {
             self.seq += 1;
-            let service = |(service, quota): (&String, &mut Quota)| ServiceSays {
-                name: service.clone(),
-                announces: self.own.services.get(service).is_some_and(|own| own.announces),
-                intent: quota.intent(now),
-                grant: quota.grant(name, self.own.services.get(service).copied().unwrap_or_default(), now),
+            let service = |(service, quota): (&String, &mut Quota)| {
+                let own = self.own.services.get(service).copied().unwrap_or_default();
+                ServiceSays {
+                    name: service.clone(),
+                    announces: own.announces,
+                    well: own.well,
+                    intent: quota.intent(now),
+                    grant: quota.grant(name, own, now),
+                }
             };
             let message = Message {
                 version: VERSION,

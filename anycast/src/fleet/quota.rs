@@ -5,10 +5,11 @@
 //!   resting ──────────────────────────> asking ────────────────────────> leaves (own.announces ends)
 //!      ^                                  │
 //!      └──────────────────────────────────┘
-//!        INTENT_MAX is over; the wish is; a node earlier in the order of names asks too
+//!        INTENT_MAX is over; the wish is
 //! ```
 //!
-//! Who asks grants nothing, who has promised does not ask, and of two that ask the earlier name goes first.
+//! Only who is well grants, so two that ask never count on each other; and who has granted does not ask before the promise
+//! is over, whatever becomes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -98,7 +99,7 @@ impl Quota {
     }
 
     /// Hears what `name` says of the service; whether it has to be told something soon.
-    pub(super) fn hear(&mut self, name: &str, own_name: &str, says: &ServiceSays, now: Instant) -> bool {
+    pub(super) fn hear(&mut self, name: &str, says: &ServiceSays, now: Instant) -> bool {
         if !says.announces {
             // It may have promised; but it does not announce, so nobody can count on it.
             self.intent.iter_mut().for_each(|intent| intent.grants.retain(|granter| granter != name));
@@ -112,10 +113,6 @@ impl Quota {
             return false;
         };
         self.asked.insert(name.to_owned(), (number, now));
-        if name < own_name && self.intent.is_some() {
-            self.end(now);
-            self.retry = Some(now + INTENT_MAX);
-        }
         true
     }
 
@@ -123,7 +120,7 @@ impl Quota {
     pub(super) fn grant(&mut self, name: &str, own: OwnService, now: Instant) -> Option<u64> {
         let (number, heard) = self.asked.get(name).copied()?;
         let current = now.saturating_duration_since(heard) < INTENT_MAX;
-        if !current || self.intent.is_some() || !own.announces || !own.stays {
+        if !current || self.intent.is_some() || !own.announces || !own.well {
             return None;
         }
         self.promises.insert(name.to_owned(), now + PROMISE);

@@ -28,7 +28,7 @@ impl Seal {
         Seal { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) }
     }
 
-    pub(super) fn seal(&self, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&self, body: &[u8]) -> Vec<u8> {
         let mut datagram = hmac::sign(&self.key, body).as_ref().to_vec();
         datagram.extend_from_slice(body);
         datagram
