@@ -33,6 +33,13 @@ impl Scene {
         for edge in [FIRST, SECOND] {
             scene.pair.wait_for_routes(edge, true, DEADLINE).expect("routes");
         }
+        // Routes wait for BFD, but not for ever.
+        for node in 0..scene.nodes.len() {
+            scene.wait_for_status(node, "BFD with the router", |status| {
+                let neighbours = status["neighbours"].as_array().expect("neighbours");
+                neighbours.iter().all(|neighbour| neighbour["bfd"]["state"] == "up")
+            });
+        }
         scene.wait_until_answered_by(FIRST);
         scene
     }

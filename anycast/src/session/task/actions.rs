@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use super::{Connecting, Task};
+use super::{BFD_WAIT_MAX, Connecting, Task};
 use crate::bgp::{Action, ConnectionId, Event};
 use crate::session::connection::Broken;
 use crate::session::md5_drops::Md5Counters;
@@ -35,10 +35,12 @@ impl Task {
             Action::Close(id) => self.close(id),
             Action::Established(id) => {
                 self.established = Some(id);
+                self.bfd_awaited_until = self.awaits_bfd().then(|| now + BFD_WAIT_MAX);
                 info!(neighbour = %name, address = %self.parts.link.remote, "the BGP session is established");
             }
             Action::LeftEstablished(why) => {
                 self.established = None;
+                self.bfd_awaited_until = None;
                 warn!(neighbour = %name, address = %self.parts.link.remote, "the BGP session is over: {why}");
             }
             Action::Problem(why) => warn!(neighbour = %name, "{why}"),

@@ -32,7 +32,7 @@ use super::link::Link;
 use super::md5_drops::{Md5Counters, Md5Drops};
 use super::view::View;
 use super::words;
-use crate::adverts::Adverts;
+use crate::adverts::{Adverts, Cause};
 use crate::bfd::State as BfdState;
 use crate::bgp::{ConnectionId, Event, Peer, ReceivedRoute, Shutdown};
 
@@ -42,6 +42,10 @@ pub(in crate::session) const COMMANDS_MAX: usize = 8;
 const CONNECTIONS_MAX: usize = 4;
 /// A node that only waits for its router says so, and what it knows of the reason, after so long.
 const WAITING_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// A session is told of no routes for so long unless BFD watches it: BFD takes a second or two to come up, and whatever
+/// befalls a node that is announced and not watched is noticed after the hold time only. A router that runs no BFD is told
+/// then.
+const BFD_WAIT_MAX: Duration = Duration::from_secs(3);
 /// Without anything to do the task looks around so often.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
@@ -82,8 +86,13 @@ pub(in crate::session) struct Task {
     /// A passive neighbour's: when to look next whether it has come, and the kernel's counters at the last look.
     waiting: Option<(Instant, Md5Counters)>,
     closing: JoinSet<()>,
+    /// The routes to be announced.
+    wanted: Arc<Adverts>,
+    /// What the machine knows of them.
     told: Arc<Adverts>,
     bfd_up: bool,
+    /// The session stands and waits for BFD, until then.
+    bfd_awaited_until: Option<Instant>,
     buffer: Vec<u8>,
 }
 
@@ -112,7 +121,7 @@ enum Next {
 
 impl Task {
     pub(in crate::session) fn new(mut parts: Parts) -> Self {
-        let told = Arc::clone(&parts.adverts.borrow_and_update());
+        let wanted = Arc::clone(&parts.adverts.borrow_and_update());
         let send_hold = Duration::from_secs(u64::from(parts.peer.settings().hold_time_s));
         Self {
             parts,
@@ -124,17 +133,19 @@ impl Task {
             md5_drops: Md5Drops::None,
             waiting: None,
             closing: JoinSet::new(),
-            told,
+            wanted,
+            told: Arc::new(Adverts::none(Cause::Starting)),
             bfd_up: false,
+            bfd_awaited_until: None,
             buffer: vec![0; READ_BYTES_MAX],
         }
     }
 
     /// Runs until it is told to stop, or the speaker is gone.
     pub(in crate::session) async fn run(mut self) {
-        self.handle(Event::Adverts(Arc::clone(&self.told)));
-        self.handle(Event::Start);
         self.take_bfd();
+        self.tell();
+        self.handle(Event::Start);
         self.look_for_waiting(Instant::now());
         loop {
             self.publish();
@@ -142,6 +153,7 @@ impl Task {
             if let Next::End = self.take(woken).await {
                 break;
             }
+            self.tell();
         }
         self.connecting = None;
         self.publish();
@@ -179,6 +191,7 @@ impl Task {
             .into_iter()
             .chain(of_connections)
             .chain(look)
+            .chain(self.bfd_awaited_until)
             .min()
             .map_or(idle, |it| it.min(idle))
     }
@@ -197,10 +210,7 @@ impl Task {
                 (self.parts.bfd, self.bfd_up) = (bfd, false);
                 self.take_bfd();
             }
-            Woken::Adverts => {
-                self.told = Arc::clone(&self.parts.adverts.borrow_and_update());
-                self.handle(Event::Adverts(Arc::clone(&self.told)));
-            }
+            Woken::Adverts => self.wanted = Arc::clone(&self.parts.adverts.borrow_and_update()),
             Woken::Bfd => self.take_bfd(),
             Woken::Deadline => self.take_deadline(),
             Woken::Accepted(stream) => self.take_accepted(stream),
@@ -221,6 +231,7 @@ impl Task {
         let Some(states) = &mut self.parts.bfd else { return };
         let state = *states.borrow_and_update();
         let was_up = std::mem::replace(&mut self.bfd_up, state == BfdState::Up);
+        self.bfd_awaited_until = self.bfd_awaited_until.filter(|_| !self.bfd_up);
         match state {
             BfdState::Up => self.handle(Event::BfdUp),
             BfdState::Down if was_up => self.handle(Event::BfdDown),
@@ -228,8 +239,28 @@ impl Task {
         }
     }
 
+    /// Tells the machine of the routes, unless they are held back until BFD watches the session.
+    fn tell(&mut self) {
+        let is_session_held = self.established.is_none() || self.bfd_awaited_until.is_some();
+        let held = self.awaits_bfd() && is_session_held && !self.wanted.routes.is_empty();
+        let adverts = match held {
+            false => Arc::clone(&self.wanted),
+            true if self.told.routes.is_empty() => return,
+            true => Arc::new(Adverts::none(Cause::Starting)),
+        };
+        if !Arc::ptr_eq(&adverts, &self.told) {
+            self.told = Arc::clone(&adverts);
+            self.handle(Event::Adverts(adverts));
+        }
+    }
+
+    fn awaits_bfd(&self) -> bool {
+        self.parts.bfd.is_some() && !self.bfd_up
+    }
+
     fn take_deadline(&mut self) {
         let now = Instant::now();
+        self.bfd_awaited_until = self.bfd_awaited_until.filter(|until| *until > now);
         let due = |until: Option<Instant>| until.is_some_and(|until| until <= now);
         let ids: Vec<ConnectionId> = self.connections.iter().map(|it| it.id).collect();
         for id in ids {
@@ -293,7 +324,7 @@ impl Task {
         let flushed = |id: &ConnectionId| self.connections.iter().all(|it| it.id != *id || it.is_flushed());
         let told = self.established.as_ref().is_none_or(flushed);
         self.parts.view.publish(&self.parts.link, self.parts.peer.status());
-        self.parts.view.publish_progress(&self.told, told);
+        self.parts.view.publish_progress(&self.wanted, told);
     }
 }
 
