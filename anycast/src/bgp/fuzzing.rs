@@ -136,7 +136,7 @@ pub fn peer(data: &[u8]) {
 fn event(what: u8, id: ConnectionId, next: ConnectionId, bytes: &[u8]) -> (Event, &[u8]) {
     let event = match what % 16 {
         0 => Event::Start,
-        1 => Event::Stop(Shutdown { cause: ShutdownCause::Restart, message: String::new() }),
+        1 => Event::Stop(Shutdown { cause: ShutdownCause::AdministrativeReset, message: String::new() }),
         2 => Event::Stop(Shutdown { cause: ShutdownCause::AdministrativeShutdown, message: "é".repeat(what.into()) }),
         3 | 4 => Event::Connected {
             connection: next,

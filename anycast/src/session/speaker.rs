@@ -173,16 +173,7 @@ impl Speaker {
 
     /// Ends all sessions with Cease, Administrative Shutdown and this message (RFC 9003), and takes no more.
     pub async fn stop(&self, message: &str) {
-        self.end(Shutdown { cause: ShutdownCause::AdministrativeShutdown, message: message.into() }).await;
-    }
-
-    /// Ends all sessions in such a way that routers which agreed on graceful restart keep the routes (RFC 4724): the node
-    /// can answer, and is about to start again. Never for a reason of health.
-    pub async fn stop_for_restart(&self, message: &str) {
-        self.end(Shutdown { cause: ShutdownCause::Restart, message: message.into() }).await;
-    }
-
-    async fn end(&self, shutdown: Shutdown) {
+        let shutdown = Shutdown { cause: ShutdownCause::AdministrativeShutdown, message: message.into() };
         let mut sessions = self.shared.sessions.lock().await;
         sessions.accepting.shutdown().await;
         sessions.listeners.clear();

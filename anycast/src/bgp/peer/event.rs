@@ -79,9 +79,6 @@ pub enum ShutdownCause {
     PeerDeconfigured,
     /// Its settings have changed.
     OtherConfigurationChange,
-    /// The node is about to start again and its routes shall stay: where graceful restart was agreed on nothing is
-    /// said, elsewhere it is as with `AdministrativeReset`.
-    Restart,
 }
 
 /// What a peer asks for.

@@ -215,7 +215,7 @@ impl Peer {
         self.shown.problem = Some(shutdown_words(shutdown.cause).to_owned());
     }
 
-    /// What is said on purpose; `None`: nothing, so that the routes stay (RFC 4724).
+    /// What is said on purpose.
     fn farewell(shutdown: &Shutdown) -> impl Fn(&Connection) -> Option<Notification> {
         move |connection| {
             let agreed = connection.agreed();
@@ -226,8 +226,7 @@ impl Peer {
                 }
                 ShutdownCause::PeerDeconfigured => (Notification::new(PEER_DECONFIGURED, []), true),
                 ShutdownCause::OtherConfigurationChange => (Notification::new(OTHER_CONFIGURATION_CHANGE, []), false),
-                ShutdownCause::Restart if agreed.is_some_and(|agreed| agreed.graceful_restart) => return None,
-                ShutdownCause::AdministrativeReset | ShutdownCause::Restart => {
+                ShutdownCause::AdministrativeReset => {
                     (Notification::with_message(ADMINISTRATIVE_RESET, message), false)
                 }
             };
@@ -407,6 +406,5 @@ fn shutdown_words(cause: ShutdownCause) -> &'static str {
         ShutdownCause::AdministrativeReset => "this node reset the session",
         ShutdownCause::PeerDeconfigured => "the neighbour is not in the configuration any more",
         ShutdownCause::OtherConfigurationChange => "the configuration of the neighbour has changed",
-        ShutdownCause::Restart => "this node restarts",
     }
 }

@@ -208,7 +208,6 @@ fn rfc4486_ends_on_purpose() {
     for (cause, expected) in [
         (ShutdownCause::AdministrativeShutdown, (6, 2, b"\x03now".to_vec())),
         (ShutdownCause::AdministrativeReset, (6, 4, b"\x03now".to_vec())),
-        (ShutdownCause::Restart, (6, 4, b"\x03now".to_vec())),
         (ShutdownCause::PeerDeconfigured, (6, 3, vec![])),
         (ShutdownCause::OtherConfigurationChange, (6, 6, vec![])),
     ] {
@@ -239,15 +238,13 @@ fn graceful() -> Script {
 }
 
 #[test]
-fn rfc8538_routes_stay_only_over_a_restart() {
+fn rfc8538_what_ends_on_purpose_keeps_no_routes() {
     let actions = stop(&mut graceful(), ShutdownCause::AdministrativeShutdown, "x");
     assert_eq!(notification(&actions), Some((6, 9, vec![6, 2, 1, b'x'])));
     let actions = stop(&mut graceful(), ShutdownCause::PeerDeconfigured, "");
     assert_eq!(notification(&actions), Some((6, 9, vec![6, 3])));
     let actions = graceful().handle(Event::BfdDown);
     assert_eq!(notification(&actions), Some((6, 9, vec![6, 10])));
-    let actions = stop(&mut graceful(), ShutdownCause::Restart, "x");
-    assert!(matches!(actions[..], [Action::Close(_), Action::LeftEstablished(_)]), "nothing is said: {actions:?}");
 }
 
 #[test]
