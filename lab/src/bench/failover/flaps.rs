@@ -24,8 +24,8 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(subject: Subject, samples: &mut Samples) -> anyhow::Result<()> {
     let lab = Lab::new("bench-failover-flaps")?;
-    // Quick to notice, so that each flap is one.
-    let tuning = Tuning { check_interval_ms: 50, rise: 2, fall: 2, hold_down_s_max: 60, ..Tuning::default() };
+    // One look counts, so that each flap is one: what is asked in a deaf moment is given up after longer than that lasts.
+    let tuning = Tuning { check_interval_ms: 50, rise: 1, fall: 1, hold_down_s_max: 60, ..Tuning::default() };
     let pair = pair(&lab, &tuning)?;
     let node = Node::start(&pair.ground, 0, speaker(subject), &tuning)?;
     let seat = pair.ground.seats.first().map(|seat| seat.name.clone()).unwrap_or_default();
