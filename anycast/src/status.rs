@@ -75,7 +75,7 @@ pub struct RouteStatus {
     pub med: Option<u32>,
     /// How many times more than once the own AS stands in AS_PATH.
     pub prepend: u8,
-    /// All communities, as routers print them.
+    /// All communities, as the network file has them.
     pub communities: Vec<String>,
 }
 

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use config::{FleetMember, RouteAttributes, Service};
+use config::{
+    FleetMember, RouteAttributes, Service, format_community, format_extended_community, format_large_community,
+};
 use health::{Reading, State};
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -19,7 +21,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::adverts::{Adverts, Cause};
-use crate::decide::{Decision, GRACEFUL_SHUTDOWN, Others, Rules, Severity};
+use crate::decide::{Decision, Others, Rules, Severity};
 use crate::fleet::{Fleet, Own, OwnService, socket};
 use crate::kept::{Flaps, Kept, unix_s};
 use crate::session::Speaker;
@@ -322,21 +324,11 @@ fn tell(adverts: &Adverts) {
     }
 }
 
-/// Attributes as routers print them.
+/// Attributes, the communities as the network file has them.
 fn route_status(attributes: &RouteAttributes) -> RouteStatus {
-    let standard = attributes.communities.iter().map(|community| match *community {
-        GRACEFUL_SHUTDOWN => "GRACEFUL_SHUTDOWN".to_owned(),
-        community => format!("{}:{}", community >> 16, community & 0xffff),
-    });
-    let large = attributes.large_communities.iter().map(|[global, one, two]| format!("{global}:{one}:{two}"));
-    let extended = attributes.extended_communities.iter().map(|community| match *community {
-        [0, kind @ (2 | 3), high, low, a, b, c, d] => {
-            let kind = if kind == 2 { "rt" } else { "ro" };
-            let number = u32::from_be_bytes([a, b, c, d]);
-            format!("{kind}:{}:{number}", u16::from_be_bytes([high, low]))
-        }
-        bytes => format!("0x{:016x}", u64::from_be_bytes(bytes)),
-    });
+    let standard = attributes.communities.iter().copied().map(format_community);
+    let large = attributes.large_communities.iter().copied().map(format_large_community);
+    let extended = attributes.extended_communities.iter().copied().map(format_extended_community);
     let communities = standard.chain(large).chain(extended).collect();
     RouteStatus { med: attributes.med, prepend: attributes.prepend, communities }
 }

@@ -40,7 +40,7 @@ use levels::Levels;
 use place::{Place, Wanted};
 
 /// GRACEFUL_SHUTDOWN (RFC 8326 §5).
-pub(crate) const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
+const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
 
 /// How bad what was read is, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
