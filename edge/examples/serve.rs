@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         notify: Arc::new(NoNotify),
         transfers: None,
         on_demand: None,
+        filters: Arc::new(filters::Filters::new(&config::Defences::default(), [1, 2])),
         health: publisher,
     };
     let edge = Edge::start(sockets, context)?;

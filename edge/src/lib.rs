@@ -53,6 +53,8 @@ pub(crate) struct Shared {
     notify: Arc<dyn NotifyHandler>,
     transfers: Option<Arc<dyn TransferHandler>>,
     on_demand: Option<OnDemand>,
+    #[allow(dead_code, reason = "the lanes take theirs from it")]
+    filters: Arc<filters::Filters>,
     parking: Arc<Parking>,
 }
 

@@ -49,6 +49,8 @@ pub struct EdgeContext {
     pub transfers: Option<Arc<dyn TransferHandler>>,
     /// Where answers of zones without a copy come from; without it such zones are not ready.
     pub on_demand: Option<OnDemand>,
+    /// What says whether a query is worth answering.
+    pub filters: Arc<filters::Filters>,
     /// Where the edge says whether its lanes run.
     pub health: health::Publisher,
 }
@@ -110,12 +112,13 @@ impl Edge {
     ///
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
-        let EdgeContext { zones, settings, notify, transfers, on_demand, health } = context;
+        let EdgeContext { zones, settings, notify, transfers, on_demand, filters, health } = context;
         let own_zones = Arc::clone(&zones);
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
         let parking = Arc::new(Parking::default());
         let parking_of_lanes = Arc::clone(&parking);
-        let shared = Arc::new(Shared { zones, settings, notify, transfers, on_demand, parking: parking_of_lanes });
+        let shared =
+            Arc::new(Shared { zones, settings, notify, transfers, on_demand, filters, parking: parking_of_lanes });
         let connections = Connections::new();
         let (phase, phase_reader) = watch::channel(Phase::Serving);
         let udp_stop = Arc::new(AtomicBool::new(false));

@@ -6,12 +6,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Every crate of the daemon with its floor.
-const FLOORS: [(&str, u8); 9] = [
+const FLOORS: [(&str, u8); 10] = [
     ("wire", 0),
     ("config", 0),
     ("health", 0),
     ("zones", 1),
     ("cache", 1),
+    ("filters", 1),
     ("anycast", 2),
     ("edge", 2),
     ("origin-sync", 2),

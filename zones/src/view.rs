@@ -9,7 +9,10 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use arc_swap::{ArcSwap, Guard};
 use wire::{Name, NameBox, NameRef, Rtype};
@@ -36,6 +39,7 @@ pub enum ZoneState {
 /// One zone that is ours, whatever its state.
 #[derive(Debug)]
 pub struct ZoneSlot {
+    number: u32,
     apex: NameBox,
     state: ArcSwap<ZoneState>,
 }
@@ -44,7 +48,15 @@ impl ZoneSlot {
     /// A slot for a zone, pending.
     #[must_use]
     pub fn new(apex: Name) -> ZoneSlot {
-        ZoneSlot { apex: NameBox::from(&apex), state: ArcSwap::from_pointee(ZoneState::Pending) }
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        ZoneSlot { number, apex: NameBox::from(&apex), state: ArcSwap::from_pointee(ZoneState::Pending) }
+    }
+
+    /// A number that no other slot of this process has (but for a wrap-around after four billion): for statistics.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
     /// The zone's name, in lower case.

@@ -5,6 +5,7 @@ use std::fmt;
 
 mod anycast;
 mod catalog;
+mod defences;
 mod key;
 mod node;
 mod origin;
@@ -13,6 +14,7 @@ mod zone;
 
 pub use anycast::{AddressFamily, Anycast, BfdSettings, FleetMember, Neighbour, RouteAttributes, Service, ZoneCheck};
 pub use catalog::Catalog;
+pub use defences::{DefenceMode, Defences, Filter};
 pub use key::{Key, KeyAlgorithm};
 pub use node::{Api, ApiTls, Downstream, Identity, Lanes, Limits, LogFormat, Node, NodeApi, Roles};
 pub use origin::{Origin, Tls};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Anycast;
+use super::{Anycast, Defences};
 
 /// One machine of the network.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,8 @@ pub struct Node {
     pub transfer_addresses: Vec<SocketAddr>,
     /// What it announces by BGP, if it does.
     pub anycast: Option<Anycast>,
+    /// What it does against floods.
+    pub defences: Defences,
     /// How long new zones and a new network file wait before they count here: deliberately delayed input; 0: not at
     /// all.
     pub delay_s: u32,

@@ -31,6 +31,8 @@ pub struct Zone {
     pub fresh_s_max: Option<u32>,
     /// What a node asks its own sockets, beside the SOA, to know that it answers correctly.
     pub checks: Vec<ZoneCheck>,
+    /// Its normal rate in queries a second, set by hand; else each node learns its own.
+    pub normal_per_s: Option<u32>,
     /// The catalog that it is a member of. Never set by the file: whoever reads the catalog sets it.
     pub catalog: Option<String>,
 }
@@ -51,6 +53,7 @@ impl Default for Zone {
             on_demand: OnDemand::default(),
             fresh_s_max: None,
             checks: Vec::new(),
+            normal_per_s: None,
             catalog: None,
         }
     }

@@ -187,6 +187,11 @@ impl Services {
         let mut own_cookie_secret = [0; 16];
         getrandom::fill(&mut own_cookie_secret)
             .map_err(|why| Failure::Runtime(format!("the system gives no random bytes: {why}")))?;
+        let mut seed = [0; 16];
+        getrandom::fill(&mut seed)
+            .map_err(|why| Failure::Runtime(format!("the system gives no random bytes: {why}")))?;
+        let seed = u128::from_ne_bytes(seed);
+        let seed = [seed as u64, (seed >> 64) as u64];
         let settings = Arc::new(ArcSwap::from_pointee(settings::edge_settings(config, own_cookie_secret)));
         let mut health = Vec::new();
         let seen = Arc::new(ArcSwap::from_pointee(zone_status::Seen::default()));
@@ -208,6 +213,7 @@ impl Services {
                     cache: Arc::clone(&cache),
                     misses: Arc::new(Filler(started.on_demand())),
                 }),
+                filters: Arc::new(filters::Filters::new(&config.node.defences, seed)),
                 health: publisher,
             };
             let mut started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;

@@ -1,0 +1,103 @@
+//! The chain: which filter looks at a query after which. The same for all lanes, and the only place that knows the order.
+
+use config::Filter;
+
+use crate::{
+    Admission, Effect, Found, Gate, Kind, Proof, Verdict, View, ZoneNumber,
+    score::Score,
+    verdict::{Finding, PENALTY_MAX},
+};
+
+/// What a message that cannot be read is worth less.
+const MALFORMED_PENALTY: u8 = 40;
+
+/// The first half: by source and question.
+pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
+    let (filters, policy, now) = (&gate.lane.filters, &*gate.policy, gate.now);
+    let (sources, defences) = (&filters.sources, &policy.defences);
+    if policy.all_off() || sources.is_allowed(view, policy) {
+        return Admission::EXEMPT;
+    }
+    let counts = &*gate.lane.counts;
+    counts.query();
+    let mut score = Score::new(policy, counts);
+    let source = sources.look_up(view, policy, counts, now);
+    let _ = score.ask(Filter::Blocked, || sources.blocked(view, policy))
+        && score.ask(Filter::QueryOfDeath, || filters.quarantine.find(view, now))
+        && score.ask(Filter::Malformed, || malformed(view))
+        && score.ask(Filter::Client, || sources.client(&source, defences, now))
+        && score.ask(Filter::Prefix, || sources.prefix(view, &source, defences, now))
+        && score.ask(Filter::Repetition, || sources.repetition(view, &source, defences, now))
+        && score.ask(Filter::UnknownSource, || {
+            match filters.names.random_source_armed() && view.proof == Proof::None {
+                true => sources.unknown(view, &source, now),
+                false => Finding::Fine,
+            }
+        });
+    finish(gate, &score, source.known_good)
+}
+
+fn finish(gate: &Gate<'_>, score: &Score<'_>, known_good: bool) -> Admission {
+    let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    count(gate, verdict);
+    Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good }
+}
+
+/// Above capacity the worst are left out.
+fn above_capacity(gate: &Gate<'_>, verdict: Verdict, penalty: u8, worst: Option<Filter>) -> Verdict {
+    match (verdict, worst) {
+        (Verdict::Serve, Some(filter)) if !gate.lane.pressure.serves(penalty) => Verdict::Drop(filter),
+        _ => verdict,
+    }
+}
+
+fn count(gate: &Gate<'_>, verdict: Verdict) {
+    match verdict {
+        Verdict::Serve => {}
+        Verdict::Slip(filter) => gate.lane.counts.add(filter, Effect::Slipped),
+        Verdict::Drop(filter) => gate.lane.counts.add(filter, Effect::Dropped),
+    }
+}
+
+fn malformed(view: &View<'_>) -> Finding {
+    if view.asked.is_none() { Finding::Penalty(MALFORMED_PENALTY) } else { Finding::Fine }
+}
+
+/// The second half, for what is not at hand.
+pub(crate) fn judge_miss(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, zone: ZoneNumber) -> Verdict {
+    if admission.exempt {
+        return Verdict::Serve;
+    }
+    let names = &gate.lane.filters.names;
+    let mut score = continue_with(gate, admission);
+    score.ask(Filter::Miss, || names.miss(view, admission, zone, gate.now));
+    let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    count(gate, verdict);
+    verdict
+}
+
+/// The second half, for what has been found.
+pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, found: &Found<'_>) -> Verdict {
+    if admission.exempt {
+        return Verdict::Serve;
+    }
+    let (filters, defences) = (&gate.lane.filters, &gate.policy.defences);
+    let mut score = continue_with(gate, admission);
+    let _ = score.ask(Filter::RandomName, || match found.kind {
+        Kind::NoName => filters.names.random_name(view, admission, found, defences, gate.now),
+        _ => Finding::Fine,
+    }) && score.ask(Filter::ResponseRate, || match view.proof {
+        Proof::None => filters.names.response_rate(view, found, defences, gate.now),
+        Proof::Cookie | Proof::Stream => Finding::Fine,
+    });
+    let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    count(gate, verdict);
+    filters.sources.learn(view, found, verdict, gate.now);
+    verdict
+}
+
+fn continue_with<'g>(gate: &'g Gate<'_>, admission: &Admission) -> Score<'g> {
+    let mut score = Score::new(&gate.policy, &gate.lane.counts);
+    (score.penalty, score.worst) = (admission.penalty.min(PENALTY_MAX), admission.worst);
+    score
+}

@@ -1,0 +1,105 @@
+//! Is this query worth answering? Verdicts with reasons, so that real clients are answered while a flood lasts.
+//!
+//! ```text
+//!            ┌── admit: by source and question ─┐            ┌── judge: by what was found ─┐
+//! View ──────┤ blocked, query-of-death, malformed│── find ───┤ miss, random-name,           │──▶ serve, slip or drop
+//!            │ client, prefix, repetition,       │            │ response-rate                │
+//!            └ unknown-source ──────────────────┘            └──────────────────────────────┘
+//!                       scores, not walls: what has a penalty is served while there is capacity
+//! ```
+//!
+//! [`Filters`] holds all tables, taken once; a [`Lane`] is one thread's handle, a [`Gate`] its view for one batch of queries.
+//! Once a second [`Filters::tick`] learns what is normal and arms what is needed. There is no clock here: the time is a
+//! parameter everywhere. Nothing on the way of a query locks or allocates.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod chain;
+mod counts;
+mod event;
+mod gate;
+mod names;
+mod now;
+mod policy;
+mod pressure;
+mod quarantine;
+mod score;
+mod sources;
+mod verdict;
+mod view;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use config::Defences;
+
+pub use counts::{Counts, Effect, LaneCounts};
+pub use event::{Defence, Event, Phase, Scope};
+pub use gate::{Gate, Lane};
+pub use names::NormalByHand;
+pub use now::Now;
+pub use policy::Policy;
+pub use pressure::Pressure;
+pub use verdict::{Admission, Verdict};
+pub use view::{Asked, Found, Kind, Proof, View, ZoneNumber};
+
+use names::Names;
+use quarantine::Quarantine;
+use sources::Sources;
+
+/// All filters of a node with their memory, which is taken once.
+#[derive(Debug)]
+pub struct Filters {
+    policy: ArcSwap<Policy>,
+    sources: Sources,
+    names: Names,
+    quarantine: Quarantine,
+    /// The counters of all lanes there have been. Locked when a lane is made and by who sums them, never by a query.
+    lanes: Mutex<Vec<Arc<LaneCounts>>>,
+}
+
+impl Filters {
+    /// Takes all memory. `seed` is random and known to nobody: it keeps attackers from choosing who shares a place with whom.
+    pub fn new(defences: &Defences, seed: [u64; 2]) -> Filters {
+        Filters {
+            policy: ArcSwap::from_pointee(Policy::new(defences)),
+            sources: Sources::new(seed),
+            names: Names::new(seed),
+            quarantine: Quarantine::default(),
+            lanes: Mutex::default(),
+        }
+    }
+
+    /// From the next batch on these defences hold; what was learned stays.
+    pub fn apply(&self, defences: &Defences) {
+        self.policy.store(Arc::new(Policy::new(defences)));
+    }
+
+    /// What holds now.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// The handle of one more thread that answers.
+    pub fn lane(self: &Arc<Self>) -> Lane {
+        let counts = Arc::new(LaneCounts::default());
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counts));
+        Lane::new(Arc::clone(self), counts)
+    }
+
+    /// What all lanes have counted.
+    pub fn counts(&self) -> Counts {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        Counts::sum(lanes.iter().map(|lane| &**lane))
+    }
+
+    /// Bytes of all tables that lanes share. Each lane adds its counters.
+    pub fn memory_bytes(&self) -> usize {
+        self.sources.memory_bytes() + self.names.memory_bytes()
+    }
+
+    /// Once a second: learns what is normal, arms and rests defences. Says what has changed.
+    pub fn tick(&self, now: Now) -> Vec<Event> {
+        let counts = self.counts();
+        self.names.tick(&counts, &self.policy(), now)
+    }
+}

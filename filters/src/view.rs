@@ -1,0 +1,68 @@
+//! What the filters see of a query, and of what was found for it.
+
+use std::net::IpAddr;
+
+use wire::{NameRef, Rtype};
+
+/// How sure it is that a query comes from the address that it seems to come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Anybody may have put any address there.
+    None,
+    /// It has a cookie that this network made for that address (RFC 7873).
+    Cookie,
+    /// It came over a connection.
+    Stream,
+}
+
+/// A query as the filters see it.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Where it came from; an IPv4-mapped address is the IPv4 address.
+    pub source: IpAddr,
+    /// Whether that is sure.
+    pub proof: Proof,
+    /// The whole message.
+    pub message: &'a [u8],
+    /// Its question; none if it cannot be read.
+    pub asked: Option<Asked<'a>>,
+}
+
+/// A question.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The name, in the client's case.
+    pub qname: NameRef<'a>,
+    /// The type.
+    pub qtype: Rtype,
+}
+
+/// A number that stands for a zone: `zones::ZoneSlot::number`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ZoneNumber(pub u32);
+
+/// The kind of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Records of the type asked for, or an alias.
+    Answer,
+    /// The name has none of the type.
+    NoData,
+    /// There is no such name.
+    NoName,
+    /// The name is in another zone below this one.
+    Referral,
+    /// REFUSED, SERVFAIL, FORMERR and the like.
+    Error,
+}
+
+/// What was found for a query.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The zone and its apex, if it is in a zone of ours.
+    pub zone: Option<(ZoneNumber, NameRef<'a>)>,
+    /// The kind of the answer.
+    pub kind: Kind,
+    /// For how long the client has no need to ask again, in seconds.
+    pub ttl_s: u32,
+}
