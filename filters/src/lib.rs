@@ -17,6 +17,7 @@ mod chain;
 mod counts;
 mod event;
 mod gate;
+mod hash;
 mod names;
 mod now;
 mod policy;
