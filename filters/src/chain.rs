@@ -1,6 +1,7 @@
 //! The chain: which filter looks at a query after which. The same for all lanes, and the only place that knows the order.
 
 use config::Filter;
+use wire::NameRef;
 
 use crate::{
     Admission, Effect, Found, Gate, Kind, Proof, Verdict, View, ZoneNumber,
@@ -64,7 +65,12 @@ fn malformed(view: &View<'_>) -> Finding {
 }
 
 /// The second half, for what is not at hand.
-pub(crate) fn judge_miss(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, zone: ZoneNumber) -> Verdict {
+pub(crate) fn judge_miss(
+    gate: &Gate<'_>,
+    view: &View<'_>,
+    admission: &Admission,
+    zone: (ZoneNumber, NameRef<'_>),
+) -> Verdict {
     if admission.exempt {
         return Verdict::Serve;
     }

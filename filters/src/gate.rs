@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::Guard;
+use wire::NameRef;
 
 use crate::{Admission, Filters, Found, LaneCounts, Now, Policy, Pressure, Verdict, View, ZoneNumber, chain};
 
@@ -44,9 +45,9 @@ impl Gate<'_> {
         chain::admit(self, view)
     }
 
-    /// The second half, for a query whose answer would have to be asked for at the origin.
+    /// The second half, for a query whose answer would have to be asked for at the origin of a zone: its number and apex.
     #[inline]
-    pub fn judge_miss(&self, view: &View<'_>, admission: &Admission, zone: ZoneNumber) -> Verdict {
+    pub fn judge_miss(&self, view: &View<'_>, admission: &Admission, zone: (ZoneNumber, NameRef<'_>)) -> Verdict {
         chain::judge_miss(self, view, admission, zone)
     }
 

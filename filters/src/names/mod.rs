@@ -2,6 +2,7 @@
 //! answers of a kind went to whom.
 
 use config::Defences;
+use wire::NameRef;
 
 use crate::{Admission, Counts, Event, Found, Now, Policy, View, ZoneNumber, verdict::Finding};
 
@@ -27,7 +28,13 @@ impl Names {
     }
 
     /// The answer is not at hand: its origin would have to be asked.
-    pub(crate) fn miss(&self, _view: &View<'_>, _admission: &Admission, _zone: ZoneNumber, _now: Now) -> Finding {
+    pub(crate) fn miss(
+        &self,
+        _view: &View<'_>,
+        _admission: &Admission,
+        _zone: (ZoneNumber, NameRef<'_>),
+        _now: Now,
+    ) -> Finding {
         Finding::Fine
     }
 
