@@ -5,6 +5,7 @@ use wire::NameRef;
 
 use crate::{
     Admission, Effect, Found, Gate, Kind, Proof, Verdict, View, ZoneNumber,
+    sample::Sample,
     score::Score,
     verdict::{Finding, PENALTY_MAX},
 };
@@ -35,13 +36,13 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
                 false => Finding::Fine,
             }
         });
-    finish(gate, &score, source.known_good)
-}
-
-fn finish(gate: &Gate<'_>, score: &Score<'_>, known_good: bool) -> Admission {
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
     count(gate, verdict);
-    Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good }
+    if verdict != Verdict::Serve {
+        // The others are sampled when more is known of them.
+        gate.lane.sampler.offer(now, || Sample::new(view, None, &score, verdict, now));
+    }
+    Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good: source.known_good }
 }
 
 /// Above capacity the worst are left out.
@@ -79,6 +80,10 @@ pub(crate) fn judge_miss(
     score.ask(Filter::Miss, || names.miss(view, admission, zone, gate.now));
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
     count(gate, verdict);
+    if verdict != Verdict::Serve {
+        // The others are when the origin has answered.
+        gate.lane.sampler.offer(gate.now, || Sample::new(view, Some(zone), &score, verdict, gate.now));
+    }
     verdict
 }
 
@@ -98,6 +103,8 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     });
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
     count(gate, verdict);
+    let zone = found.zone.map(|(number, _)| number);
+    gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
     filters.sources.learn(view, found, verdict, gate.now);
     verdict
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arc_swap::Guard;
 use wire::NameRef;
 
-use crate::{Admission, Filters, Found, LaneCounts, Now, Policy, Pressure, Verdict, View, ZoneNumber, chain};
+use crate::{
+    Admission, Filters, Found, LaneCounts, Now, Policy, Pressure, Samples, Verdict, View, ZoneNumber, chain,
+    sample::Sampler,
+};
 
 /// One thread's handle to the filters.
 #[derive(Debug)]
@@ -13,11 +16,12 @@ pub struct Lane {
     pub(crate) filters: Arc<Filters>,
     pub(crate) counts: Arc<LaneCounts>,
     pub(crate) pressure: Pressure,
+    pub(crate) sampler: Sampler,
 }
 
 impl Lane {
-    pub(crate) fn new(filters: Arc<Filters>, counts: Arc<LaneCounts>) -> Lane {
-        Lane { filters, counts, pressure: Pressure::default() }
+    pub(crate) fn new(filters: Arc<Filters>, counts: Arc<LaneCounts>, samples: Samples) -> Lane {
+        Lane { filters, counts, pressure: Pressure::default(), sampler: Sampler::new(samples) }
     }
 
     /// The view for one batch of queries, received at `now`.
@@ -39,6 +43,12 @@ pub struct Gate<'l> {
 }
 
 impl Gate<'_> {
+    /// Whether nothing is looked at: every query would be exempt.
+    #[inline]
+    pub fn is_off(&self) -> bool {
+        self.policy.all_off()
+    }
+
     /// The first half of the chain: by its source and its question. Says what becomes of it, and how good it is.
     #[inline]
     pub fn admit(&self, view: &View<'_>) -> Admission {

@@ -23,6 +23,7 @@ mod now;
 mod policy;
 mod pressure;
 mod quarantine;
+mod sample;
 mod score;
 mod sources;
 mod verdict;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use config::Defences;
+use crossbeam_queue::ArrayQueue;
 
 pub use counts::{Counts, Effect, LaneCounts};
 pub use event::{Defence, Event, Phase, Scope};
@@ -40,6 +42,7 @@ pub use names::NormalByHand;
 pub use now::Now;
 pub use policy::Policy;
 pub use pressure::Pressure;
+pub use sample::{SAMPLES_MAX, Sample, SampledName, Samples};
 pub use verdict::{Admission, Verdict};
 pub use view::{Asked, Found, Kind, Proof, View, ZoneNumber};
 
@@ -56,6 +59,7 @@ pub struct Filters {
     quarantine: Quarantine,
     /// The counters of all lanes there have been. Locked when a lane is made and by who sums them, never by a query.
     lanes: Mutex<Vec<Arc<LaneCounts>>>,
+    samples: Samples,
 }
 
 impl Filters {
@@ -67,6 +71,7 @@ impl Filters {
             names: Names::new(seed),
             quarantine: Quarantine::default(),
             lanes: Mutex::default(),
+            samples: Arc::new(ArrayQueue::new(SAMPLES_MAX)),
         }
     }
 
@@ -84,7 +89,12 @@ impl Filters {
     pub fn lane(self: &Arc<Self>) -> Lane {
         let counts = Arc::new(LaneCounts::default());
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counts));
-        Lane::new(Arc::clone(self), counts)
+        Lane::new(Arc::clone(self), counts, Arc::clone(&self.samples))
+    }
+
+    /// Samples of the queries of all lanes. Whoever shows them takes them from there.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
     }
 
     /// What all lanes have counted.

@@ -65,4 +65,6 @@ pub struct Found<'a> {
     pub kind: Kind,
     /// For how long the client has no need to ask again, in seconds.
     pub ttl_s: u32,
+    /// Of a referral: the name of the zone that it leads to.
+    pub cut: Option<NameRef<'a>>,
 }
