@@ -82,7 +82,7 @@ pub(crate) fn judge_miss(
     count(gate, verdict);
     if verdict != Verdict::Serve {
         // The others are when the origin has answered.
-        gate.lane.sampler.offer(gate.now, || Sample::new(view, Some(zone), &score, verdict, gate.now));
+        gate.lane.sampler.offer(gate.now, || Sample::new(view, Some(zone.0), &score, verdict, gate.now));
     }
     verdict
 }
