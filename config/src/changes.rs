@@ -133,6 +133,7 @@ fn node_changes(old: &Node, new: &Node) -> impl Iterator<Item = NodeChange> {
         ("api", old.api != new.api, true),
         ("upstream", upstream(old) != upstream(new), false),
         ("transfer_addresses", old.transfer_addresses != new.transfer_addresses, false),
+        ("defences", old.defences != new.defences, false),
         ("delay_s", old.delay_s != new.delay_s, false),
     ];
     named(items)

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use crate::check::{Parsed, SecretFiles};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{Config, Mode, Network};
+use crate::model::{Config, DefenceMode, Mode, Network};
+use crate::prefix::Prefix;
 
 /// How diagnostics name the short form.
 const SHORT_FORM: &str = "command line";
@@ -44,6 +45,10 @@ pub struct ShortForm {
     pub workers: usize,
     /// Whether the log is JSON.
     pub log_json: bool,
+    /// How far the defences against floods go.
+    pub defences: DefenceMode,
+    /// Sources that are never limited.
+    pub allow: Vec<Prefix>,
 }
 
 impl ShortForm {
@@ -67,6 +72,15 @@ impl ShortForm {
         let _ = writeln!(text, "workers = {}", self.workers);
         if self.log_json {
             let _ = writeln!(text, "log = \"json\"");
+        }
+        if self.defences != DefenceMode::default() {
+            let _ = writeln!(text, "defences.mode = {}", quote(self.defences.as_str()));
+        }
+        if !self.allow.is_empty() {
+            // A prefix that is said twice is meant once.
+            let allow: BTreeSet<_> = self.allow.iter().collect();
+            let allow: Vec<_> = allow.into_iter().map(|prefix| quote(&prefix.to_string())).collect();
+            let _ = writeln!(text, "defences.allow = [{}]", allow.join(", "));
         }
         if let Some(file) = &self.tsig_key {
             let _ = writeln!(text, "\n[key.transfer]\nkey_file = {}", path(file));
@@ -109,7 +123,9 @@ impl ShortForm {
 
 /// Puts the option in the place of the item that it became.
 fn name_options(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    const NODE_ITEMS: [(&str, &str); 7] = [
+    const NODE_ITEMS: [(&str, &str); 9] = [
+        (".defences.allow", "--allow"),
+        (".defences", "--defences"),
         (".listen", "--listen"),
         (".state_dir", "--state"),
         (".control", "--control"),

@@ -3,7 +3,7 @@
 mod support;
 
 use config::schema::{Kind, Presence, TABLES, Table};
-use config::{Limits, Network, Origin, Zone};
+use config::{Defences, Limits, Network, Origin, Zone};
 use support::{Files, KEY_FILE};
 
 const DEFAULT_FILE: &str = include_str!("../default.toml");
@@ -69,6 +69,7 @@ fn every_default_holds_in_a_minimal_file() {
     assert!(zone.ixfr && network.name == "parapet");
     // What code makes up by `Default` means what a file without a word means.
     assert_eq!(node.limits, Limits::default());
+    assert_eq!(node.defences, Defences::default());
     assert_eq!(*zone, Zone { name: "z.".to_owned(), origins: vec!["a".to_owned()], ..Zone::default() });
     let origin = &network.origins["a"];
     let (addresses, notify_from) = (origin.addresses.clone(), origin.notify_from.clone());

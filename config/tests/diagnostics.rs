@@ -69,7 +69,7 @@ jitter_percent = -1
         &[
             r#"2:11: error: node.one.listen[0]: found "192.0.2.1"; expected an address with a port, such as "192.0.2.1:53""#,
             r#"2:48: error: node.one.listen[3]: found 53; expected an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53""#,
-            r#"3:1: error: node.one.wrokers: found an unknown name; expected one of roles, listen, state_dir, control, metrics, workers, user, lanes, upstream, upstream_fallback, transfer_addresses, delay_s, log, identity, limits, api, anycast (did you mean "workers"?)"#,
+            r#"3:1: error: node.one.wrokers: found an unknown name; expected one of roles, listen, state_dir, control, metrics, workers, user, lanes, upstream, upstream_fallback, transfer_addresses, delay_s, log, identity, limits, api, defences, anycast (did you mean "workers"?)"#,
             r#"4:11: error: node.one.workers: found "many"; expected a whole number from 0 to 1024"#,
             r#"5:11: error: node.one.metrics: found "127.0.0.1"; expected an address with a port, such as "127.0.0.1:53""#,
             r#"7:25: error: node.one.limits.udp_payload_bytes_max: found 100000; expected a whole number from 512 to 4096, in bytes"#,
@@ -181,7 +181,7 @@ fn a_zone_without_quotes_gets_a_hint() {
             "1:9: warning: origin.a: found an origin of no zone; expected a zone with this origin",
             "3:7: error: zone.example.origins: found nothing; expected a list of 1 to 16, each the name of a [origin.NAME]: origins = [\"bind-1\"]",
             "3:15: error: zone.example.com: found a name without quotes; expected quotes round a name with dots: [zone.\"example.com\"]",
-            "3:15: error: zone.example.com: found an unknown name; expected one of origins, mode, pull_interval_s, ixfr, on_expire, zonemd, fresh_s_max, checks, timers, transfer, dnssec, on_demand",
+            "3:15: error: zone.example.com: found an unknown name; expected one of origins, mode, pull_interval_s, ixfr, on_expire, zonemd, fresh_s_max, checks, normal_per_s, timers, transfer, dnssec, on_demand",
         ],
     );
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use config::{Mode, ShortForm};
+use config::{DefenceMode, Mode, Prefix, ShortForm};
 
 use crate::drain::{DrainArguments, UndrainArguments};
 use crate::show::anycast::AnycastArguments;
@@ -146,7 +146,7 @@ pub(crate) enum Command {
 #[command(group = ArgGroup::new("served").multiple(true).args(["zone", "catalog"]))]
 pub(crate) struct RunArguments {
     /// The network file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["origin", "zone", "catalog", "mode", "pull_interval_s", "listen", "state", "tsig_key", "control", "metrics", "user", "workers", "log"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["origin", "zone", "catalog", "mode", "pull_interval_s", "listen", "state", "tsig_key", "control", "metrics", "user", "workers", "log", "defences", "allow"])]
     pub(crate) config: Option<PathBuf>,
 
     /// This machine's name in the network file; may be left out if the file has only one. In the short form: any name
@@ -209,6 +209,14 @@ pub(crate) struct RunArguments {
     /// Short form: the form of the log on standard error.
     #[arg(long, value_enum, value_name = "FORM", default_value_t = LogArgument::Text)]
     log: LogArgument,
+
+    /// Short form: how far the defences against floods go [default: on].
+    #[arg(long, value_enum, value_name = "MODE")]
+    defences: Option<DefencesArgument>,
+
+    /// Short form: sources that are never limited; may be repeated.
+    #[arg(long, value_name = "PREFIX", value_parser = parse_prefix)]
+    allow: Vec<Prefix>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -233,6 +241,16 @@ enum LogArgument {
     Text,
     /// A JSON object per line.
     Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DefencesArgument {
+    /// Nothing is looked at.
+    Off,
+    /// Everything is counted as it would be; everybody is answered.
+    Observe,
+    /// What the filters say is done.
+    On,
 }
 
 #[derive(Debug, Args)]
@@ -341,6 +359,10 @@ pub(crate) fn parse_zone(text: &str) -> Result<String, String> {
     config::normalise_domain_name(text).map_err(|why| format!("expected {why}"))
 }
 
+pub(crate) fn parse_prefix(text: &str) -> Result<Prefix, String> {
+    text.parse().map_err(|why| format!("expected {why}"))
+}
+
 impl RunArguments {
     /// The short form, for when there is no file.
     pub(crate) fn into_short_form(self) -> ShortForm {
@@ -360,6 +382,8 @@ impl RunArguments {
             user,
             workers,
             log,
+            defences,
+            allow,
             ..
         } = self;
         let LanesArgument::Sockets = lanes;
@@ -383,6 +407,12 @@ impl RunArguments {
             user,
             workers,
             log_json: log == LogArgument::Json,
+            defences: match defences {
+                Some(DefencesArgument::Off) => DefenceMode::Off,
+                Some(DefencesArgument::Observe) => DefenceMode::Observe,
+                None | Some(DefencesArgument::On) => DefenceMode::On,
+            },
+            allow,
         }
     }
 }

@@ -191,7 +191,8 @@ impl Reload {
 /// Sockets, folders and users stay as they are; only what the lanes and the zones read can change under way.
 fn keep_what_needs_a_restart(current: &Config, mut new: Config) -> Config {
     new.keep_bound_anycast(current);
-    let Node { identity, limits, upstream, upstream_fallback, transfer_addresses, anycast, delay_s, .. } = new.node;
+    let Node { identity, limits, upstream, upstream_fallback, transfer_addresses, anycast, defences, delay_s, .. } =
+        new.node;
     let limits = Limits { cache_bytes_max: current.node.limits.cache_bytes_max, ..limits };
     let node = Node {
         identity,
@@ -200,6 +201,7 @@ fn keep_what_needs_a_restart(current: &Config, mut new: Config) -> Config {
         upstream_fallback,
         transfer_addresses,
         anycast,
+        defences,
         delay_s,
         ..current.node.clone()
     };

@@ -15,6 +15,7 @@ use crate::value::Found;
 
 mod anycast;
 mod catalog;
+mod defences;
 mod fleet;
 mod key;
 mod node;
@@ -135,6 +136,12 @@ impl Checker<'_, '_> {
         let nodes: BTreeMap<_, _> =
             tables.nodes.iter().map(|(name, section)| (name.clone(), self.node(name, section, &tables))).collect();
         self.check_tree(&tables, &shared, &nodes);
+        let zones: Vec<_> = zones.iter().map(|(name, section)| self.zone(name, section, origins)).collect();
+        for (name, section) in &tables.nodes {
+            if let Some(node) = nodes.get(name) {
+                self.check_normal_rates(&section.section("defences"), &node.defences, &zones);
+            }
+        }
         let services = self.services(&tables.services);
         self.check_fleet(&tables, &shared, &nodes, &services);
         Network {
@@ -144,7 +151,7 @@ impl Checker<'_, '_> {
             cookies_required: shared.boolean("cookies_required"),
             nodes,
             origins: origins.iter().map(|(name, section)| (name.clone(), self.origin(name, section, keys))).collect(),
-            zones: zones.iter().map(|(name, section)| self.zone(name, section, origins)).collect(),
+            zones,
             catalogs: catalogs.iter().map(|(name, section)| self.catalog(name, section, &tables)).collect(),
             services,
             keys: keys

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Checker, Tables};
-use crate::model::{Api, ApiTls, Defences, Identity, Lanes, Limits, LogFormat, Node, Roles};
+use crate::model::{Api, ApiTls, Identity, Lanes, Limits, LogFormat, Node, Roles};
 use crate::reader::{Section, join};
 use crate::schema;
 use crate::value::{DNS_PORT, Value};
@@ -61,8 +61,7 @@ impl Checker<'_, '_> {
             upstream_fallback: section.boolean("upstream_fallback"),
             transfer_addresses,
             anycast: section.optional_section("anycast").map(|anycast| self.anycast(anycast, delay_s, tables)),
-            // Read from the file with the schema of [node.NAME.defences].
-            defences: Defences::default(),
+            defences: self.defences(&section.section("defences")),
             delay_s,
         }
     }

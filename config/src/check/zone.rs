@@ -27,7 +27,7 @@ impl Checker<'_, '_> {
             on_demand: on_demand(&section.section("on_demand")),
             fresh_s_max: Some(section.number("fresh_s_max")).filter(|seconds| *seconds > 0),
             checks: self.zone_checks(name, section),
-            normal_per_s: None,
+            normal_per_s: section.found("normal_per_s").map(|_| section.number("normal_per_s")),
             catalog: None,
         }
     }

@@ -4,6 +4,7 @@
 
 mod anycast;
 mod catalog;
+mod defences;
 mod kind;
 mod network;
 mod node;
@@ -51,6 +52,8 @@ pub const CHECKS_MAX: u64 = 16;
 pub const BGP_PORT: u16 = 179;
 /// Where nodes hear from each other how they are.
 pub const FLEET_PORT: u16 = 8179;
+/// Greatest rate that can be set, in a second.
+pub const RATE_MAX: u64 = 1_000_000_000;
 /// UDP lanes of one node.
 pub const WORKERS_MAX: u64 = 1024;
 
@@ -146,6 +149,9 @@ impl Item {
     pub fn unit(&self) -> Option<&'static str> {
         if !matches!(self.kind, Kind::Integer { .. }) {
             return None;
+        }
+        if self.name.contains("_per_s") {
+            return Some("a second");
         }
         self.name.split('_').find_map(|part| match part {
             "s" => Some("seconds"),

@@ -1,6 +1,7 @@
 //! `[node.NAME]`: the machines.
 
 use super::anycast::NODE_ANYCAST;
+use super::defences::DEFENCES;
 use super::{
     Kind, LISTEN_MAX, NODE, Naming, ORIGINS_PER_ZONE_MAX, Table, UPSTREAMS_MAX, WORKERS_MAX, YEAR_S, item, optional,
     optional_single, required, single,
@@ -189,6 +190,7 @@ pub static NODE_TABLE: Table = Table {
                 ),
             ],
         ),
+        DEFENCES,
         NODE_ANYCAST,
     ],
 };

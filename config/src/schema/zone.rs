@@ -1,8 +1,8 @@
 //! `[zone."NAME"]`, and `[template.NAME]` for the zones that catalogs bring.
 
 use super::{
-    CHECKS_MAX, Item, Kind, Naming, ORIGIN, ORIGINS_PER_ZONE_MAX, TEMPLATE, TRUST_ANCHORS_MAX, Table, YEAR_S, item,
-    required, single,
+    CHECKS_MAX, Item, Kind, Naming, ORIGIN, ORIGINS_PER_ZONE_MAX, RATE_MAX, TEMPLATE, TRUST_ANCHORS_MAX, Table, YEAR_S,
+    item, optional, required, single,
 };
 
 /// `[zone."NAME"]`
@@ -53,6 +53,13 @@ pub static ZONE: Table = Table {
             "[]",
             "What a node with anycast asks its own sockets, beside the SOA, to know that it answers correctly: a name \
              (below the zone, or with a dot at its end), A or AAAA, and an address that must be in the answer.",
+        ),
+        optional(
+            "normal_per_s",
+            Kind::Integer { min: 1, max: RATE_MAX },
+            "5000",
+            "Queries in a second that are normal for the zone at one node, for the thresholds of its defences. Without it: \
+             what the node has learned.",
         ),
     ],
     tables: &[

@@ -18,4 +18,5 @@ impl SecretFiles for Files {
 }
 
 /// A key as `tsig-keygen transfer.example` prints it.
+#[allow(dead_code, reason = "not every test has a key")]
 pub(crate) const KEY_FILE: &str = "key \"transfer.example\" {\n\talgorithm hmac-sha512;\n\tsecret \"bm90IGEgc2VjcmV0IGF0IGFsbCwganVzdCBiYXNlNjQ=\";\n};\n";
