@@ -12,6 +12,7 @@
 //! Zones, settings and the NOTIFY handler are given from outside; the edge only reads them.
 
 mod bind;
+mod clock;
 mod cookie;
 mod error;
 pub mod line;
@@ -35,6 +36,7 @@ use line::Context;
 use parking::{CompletedSender, ParkedDatagram, ParkedQuery, Parking};
 
 pub use bind::{Sockets, bind};
+pub use clock::filter_time;
 pub use error::EdgeError;
 pub use line::{
     MessageStream, Miss, MissHandler, NextMessage, NotifyHandler, NotifyOutcome, SignedQuery, Signer, Transfer,
