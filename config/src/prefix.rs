@@ -22,6 +22,12 @@ pub enum PrefixError {
 }
 
 impl Prefix {
+    /// The prefix of that length that an address is in; none if no address of its family is so long. An IPv4-mapped IPv6
+    /// address counts as the IPv4 address it carries.
+    pub fn of(address: IpAddr, length: u8) -> Option<Self> {
+        IpNet::new(address.to_canonical(), length).ok().map(|net| Self(net.trunc()))
+    }
+
     /// The same as what routes are made of.
     pub fn net(&self) -> IpNet {
         self.0
@@ -85,6 +91,18 @@ mod tests {
         check("2001:db8::/32", "2001:db8:ffff::1", true);
         check("2001:db8::/32", "2001:db9::1", false);
         check("192.0.2.0/24", "::ffff:192.0.2.7", true);
+    }
+
+    #[test]
+    fn the_prefix_of_an_address() {
+        let check = |address: &str, length: u8, want: Option<&str>| {
+            let got = Prefix::of(address.parse().unwrap(), length).map(|prefix| prefix.to_string());
+            assert_eq!(got.as_deref(), want, "{address}/{length}");
+        };
+        check("192.0.2.77", 24, Some("192.0.2.0/24"));
+        check("::ffff:192.0.2.77", 32, Some("192.0.2.77"));
+        check("2001:db8:1:2ff::1", 56, Some("2001:db8:1:200::/56"));
+        check("192.0.2.77", 33, None);
     }
 
     #[test]

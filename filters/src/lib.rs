@@ -26,6 +26,7 @@ mod quarantine;
 mod sample;
 mod score;
 mod sources;
+pub mod top;
 mod verdict;
 mod view;
 
