@@ -102,6 +102,23 @@ impl Reply {
 
     /// Who answered, as far as it says so to who asks with [`encode_query_for_nsid`].
     pub fn nsid(&self) -> Option<&[u8]> {
+        self.option(NSID)
+    }
+
+    /// The data of the first EDNS option with this code.
+    pub(crate) fn option(&self, code: u16) -> Option<&[u8]> {
+        let (fixed, next) = self.opt()?;
+        option(self.message.get(fixed + 10..next)?, code)
+    }
+
+    /// The upper bits of the RCODE, RFC 6891 §6.1.3; none without EDNS.
+    pub(crate) fn extended_rcode(&self) -> Option<u8> {
+        let (fixed, _) = self.opt()?;
+        self.message.get(fixed + 4).copied()
+    }
+
+    /// Where the OPT record's type stands, and where the record ends.
+    fn opt(&self) -> Option<(usize, usize)> {
         let number = |offset: usize| Some(u16::from_be_bytes(self.message.get(offset..offset + 2)?.try_into().ok()?));
         let mut offset = 12;
         for _ in 0..number(4)? {
@@ -114,7 +131,7 @@ impl Reply {
             let fixed = skip_name(&self.message, offset)?;
             let next = skip_record(&self.message, offset)?;
             if number(fixed)? == OPT {
-                return option(self.message.get(fixed + 10..next)?, NSID);
+                return Some((fixed, next));
             }
             offset = next;
         }

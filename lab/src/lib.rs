@@ -27,6 +27,7 @@
 //! ```
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod clients;
 pub mod counters;
 pub mod dns;
 mod error;

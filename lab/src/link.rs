@@ -1,10 +1,17 @@
 //! The few requests over rtnetlink that the lab makes, each inside the namespace it is about.
 
-use std::{fs::File, net::IpAddr, os::fd::AsRawFd};
+use std::{
+    fs::File,
+    net::{IpAddr, Ipv4Addr},
+    os::fd::AsRawFd,
+};
 
 use rtnetlink::{
     Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection,
-    packet_route::link::{InfoData, InfoVeth, LinkAttribute},
+    packet_route::{
+        link::{InfoData, InfoVeth, LinkAttribute},
+        route::{RouteScope, RouteType},
+    },
 };
 
 use crate::LabError;
@@ -74,6 +81,33 @@ impl Netlink {
             .map_err(|error| LabError::Invalid(format!("{doing}: {error}")))?
             .build();
         self.handle.route().add(message).execute().await.map_err(failed(doing))
+    }
+
+    /// All addresses of a prefix are this host's own (AnyIP): it may send from them and is given what is sent to them.
+    pub(crate) async fn own_prefix(&self, network: Ipv4Addr, prefix_bits: u8) -> Result<(), LabError> {
+        /// The routing table of a host's own addresses, ip-route(8).
+        const LOCAL_TABLE: u32 = 255;
+        let index = self.link("lo").await?.header.index;
+        let doing = format!("owning {network}/{prefix_bits}");
+        let message = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(network, prefix_bits)
+            .output_interface(index)
+            .table_id(LOCAL_TABLE)
+            .kind(RouteType::Local)
+            .scope(RouteScope::Host)
+            .build();
+        self.handle.route().add(message).execute().await.map_err(failed(doing))
+    }
+
+    /// The hardware (MAC) address of an interface.
+    pub(crate) async fn hardware_address(&self, name: &str) -> Result<[u8; 6], LabError> {
+        let link = self.link(name).await?;
+        let address = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Address(bytes) => bytes.as_slice().try_into().ok(),
+            _ => None,
+        });
+        let doing = format!("reading {name}");
+        address.ok_or_else(|| LabError::Netlink { doing, why: "it has no hardware address of six bytes".into() })
     }
 
     /// Received and sent packets of an interface.

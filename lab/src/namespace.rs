@@ -118,6 +118,17 @@ impl Namespace {
         self.netlink(|net| async move { net.route(network, prefix_bits, gateway).await })
     }
 
+    /// Make all addresses of `network/prefix_bits` this host's own, without giving them to an interface (AnyIP): sockets may
+    /// send from each of them and get what is sent to it.
+    pub fn own_prefix(&self, network: Ipv4Addr, prefix_bits: u8) -> Result<(), LabError> {
+        self.netlink(|net| async move { net.own_prefix(network, prefix_bits).await })
+    }
+
+    /// The hardware (MAC) address of an interface.
+    pub fn hardware_address(&self, interface: &str) -> Result<[u8; 6], LabError> {
+        self.netlink(|net| async move { net.hardware_address(interface).await })
+    }
+
     /// Set an interface up or down, as when a cable is pulled.
     pub fn set_up(&self, interface: &str, up: bool) -> Result<(), LabError> {
         self.netlink(|net| async move { if up { net.up(interface).await } else { net.down(interface).await } })
