@@ -106,6 +106,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     let zone = found.zone.map(|(number, _)| number);
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
     filters.sources.learn(view, found, verdict, gate.now);
+    filters.quarantine.served(view, found);
     verdict
 }
 

@@ -1,13 +1,14 @@
 //! How lanes ask: a lane for each thread, a gate for each batch.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use arc_swap::Guard;
+use config::{DefenceMode, Filter};
 use wire::NameRef;
 
 use crate::{
-    Admission, Filters, Found, LaneCounts, Now, Policy, Pressure, Samples, Verdict, View, ZoneNumber, chain,
-    sample::Sampler,
+    Admission, Effect, Filters, Found, LaneCounts, Now, Policy, Pressure, Proof, Samples, Verdict, View, ZoneNumber,
+    chain, sample::Sampler,
 };
 
 /// One thread's handle to the filters.
@@ -33,6 +34,24 @@ impl Lane {
     pub fn pressure(&self) -> &Pressure {
         &self.pressure
     }
+
+    /// The limits of connections would have one of this source wait, or closed. Counts it, and says whether that is done.
+    pub fn limit_stream(&self, source: IpAddr, closes: bool) -> bool {
+        let policy = self.filters.policy.load();
+        let mode = policy.mode(Filter::Stream);
+        let view = View { source, proof: Proof::Stream, message: &[], asked: None };
+        if mode == DefenceMode::Off || self.filters.sources.is_allowed(&view, &policy) {
+            return false;
+        }
+        let effect = match (mode, closes) {
+            (DefenceMode::On, true) => Effect::Dropped,
+            (DefenceMode::On, false) => Effect::Penalised,
+            (_, true) => Effect::WouldDrop,
+            (_, false) => Effect::WouldPenalise,
+        };
+        self.counts.add(Filter::Stream, effect);
+        mode == DefenceMode::On
+    }
 }
 
 /// The filters as they stand for one batch of queries.
@@ -47,6 +66,18 @@ impl Gate<'_> {
     #[inline]
     pub fn is_off(&self) -> bool {
         self.policy.all_off()
+    }
+
+    /// Whether this message, but for its id, has killed a moment ago: to be asked before anything of it is read.
+    #[inline]
+    pub fn has_killed(&self, message: &[u8]) -> bool {
+        let quarantine = &self.lane.filters.quarantine;
+        let killed =
+            self.policy.mode(Filter::QueryOfDeath) == DefenceMode::On && quarantine.has_message(message, self.now);
+        if killed {
+            self.lane.counts.add(Filter::QueryOfDeath, Effect::Dropped);
+        }
+        killed
     }
 
     /// The first half of the chain: by its source and its question. Says what becomes of it, and how good it is.

@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use config::Defences;
 use crossbeam_queue::ArrayQueue;
+use wire::NameRef;
 
 pub use counts::{Counts, Effect, LaneCounts};
 pub use event::{Defence, Event, Phase, Scope};
@@ -43,6 +44,7 @@ pub use names::NormalByHand;
 pub use now::Now;
 pub use policy::Policy;
 pub use pressure::Pressure;
+pub use quarantine::{QUARANTINED_MAX, Quarantined, Quarantining, Width};
 pub use sample::{SAMPLES_MAX, Sample, SampledName, Samples};
 pub use verdict::{Admission, Verdict};
 pub use view::{Asked, Found, Kind, Proof, View, ZoneNumber};
@@ -111,7 +113,33 @@ impl Filters {
 
     /// Once a second: learns what is normal, arms and rests defences. Says what has changed.
     pub fn tick(&self, now: Now) -> Vec<Event> {
+        self.quarantine.tick(now);
         let counts = self.counts();
         self.names.tick(&counts, &self.policy(), now)
+    }
+
+    /// A message killed who answered it: from now on its like is dropped for `quarantine_s`. Says what that is.
+    ///
+    /// `readable` is false where it killed who read it, so that it is not read here. `inside` says of a name whether it
+    /// is below the apex of a zone of ours.
+    pub fn quarantine(
+        &self,
+        message: &[u8],
+        readable: bool,
+        inside: &dyn Fn(NameRef<'_>) -> bool,
+        now: Now,
+    ) -> Quarantining {
+        let lasts_us = u64::from(self.policy.load().defences.quarantine_s) * 1_000_000;
+        self.quarantine.add(message, readable, inside, lasts_us, now)
+    }
+
+    /// What is dropped now since its like killed.
+    pub fn quarantined(&self, now: Now) -> Vec<Quarantined> {
+        self.quarantine.list(now)
+    }
+
+    /// Lets through again what has this number in [`Filters::quarantined`]. Says whether there was anything.
+    pub fn release(&self, number: u32) -> bool {
+        self.quarantine.release(number)
     }
 }
