@@ -27,6 +27,7 @@
 //! ```
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod attack;
 pub mod clients;
 pub mod counters;
 pub mod dns;
