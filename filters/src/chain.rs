@@ -7,6 +7,7 @@ use crate::{
     Admission, Effect, Found, Gate, Kind, Proof, Verdict, View, ZoneNumber,
     sample::Sample,
     score::Score,
+    sources::Source,
     verdict::{Finding, PENALTY_MAX},
 };
 
@@ -16,23 +17,24 @@ const MALFORMED_PENALTY: u8 = 40;
 /// The first half: by source and question.
 pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
     let (filters, policy, now) = (&gate.lane.filters, &*gate.policy, gate.now);
-    let (sources, defences) = (&filters.sources, &policy.defences);
+    let sources = &filters.sources;
     if policy.all_off() || sources.is_allowed(view, policy) {
         return Admission::EXEMPT;
     }
     let counts = &*gate.lane.counts;
     counts.query();
     let mut score = Score::new(policy, counts);
-    let source = sources.look_up(view, policy, counts, now);
-    let _ = score.ask(Filter::Blocked, || sources.blocked(view, policy))
-        && score.ask(Filter::QueryOfDeath, || filters.quarantine.find(view, now))
+    let heard = score.ask(Filter::Blocked, || sources.blocked(view, policy))
+        && score.ask(Filter::QueryOfDeath, || filters.quarantine.find(view, now));
+    let source = if heard { sources.look_up(view, policy, counts, now) } else { Source::NOT_LOOKED_UP };
+    let _ = heard
         && score.ask(Filter::Malformed, || malformed(view))
-        && score.ask(Filter::Client, || sources.client(&source, defences, now))
-        && score.ask(Filter::Prefix, || sources.prefix(view, &source, defences, now))
-        && score.ask(Filter::Repetition, || sources.repetition(view, &source, defences, now))
+        && score.ask(Filter::Client, || sources.client(&source, policy, now))
+        && score.ask(Filter::Prefix, || sources.prefix(view, &source, policy, now))
+        && score.ask(Filter::Repetition, || sources.repetition(view, &source, policy, now))
         && score.ask(Filter::UnknownSource, || {
             match filters.names.random_source_armed() && view.proof == Proof::None {
-                true => sources.unknown(view, &source, now),
+                true => sources.unknown(&source, now),
                 false => Finding::Fine,
             }
         });
@@ -105,7 +107,8 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     count(gate, verdict);
     let zone = found.zone.map(|(number, _)| number);
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
-    filters.sources.learn(view, found, verdict, gate.now);
+    let armed = filters.names.random_source_armed();
+    filters.sources.learn((view, admission, found), verdict, (&gate.policy, armed), gate.now);
     filters.quarantine.served(view, found);
     verdict
 }

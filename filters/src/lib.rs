@@ -46,6 +46,7 @@ pub use policy::Policy;
 pub use pressure::Pressure;
 pub use quarantine::{QUARANTINED_MAX, Quarantined, Quarantining, Width};
 pub use sample::{SAMPLES_MAX, Sample, SampledName, Samples};
+pub use sources::{Budget, Explanation, Judgement, KnownGood, Listed, SourceStanding, Why};
 pub use verdict::{Admission, Verdict};
 pub use view::{Asked, Found, Kind, Proof, View, ZoneNumber};
 
@@ -114,8 +115,9 @@ impl Filters {
     /// Once a second: learns what is normal, arms and rests defences. Says what has changed.
     pub fn tick(&self, now: Now) -> Vec<Event> {
         self.quarantine.tick(now);
-        let counts = self.counts();
-        self.names.tick(&counts, &self.policy(), now)
+        let (counts, policy) = (self.counts(), self.policy());
+        self.sources.tick(&policy, now);
+        self.names.tick(&counts, &policy, now)
     }
 
     /// A message killed who answered it: from now on its like is dropped for `quarantine_s`. Says what that is.

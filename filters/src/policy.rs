@@ -2,6 +2,8 @@
 
 use config::{DefenceMode, Defences, Filter};
 
+use crate::sources::Limits;
+
 /// The defences that hold, swapped whole.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -9,13 +11,14 @@ pub struct Policy {
     pub defences: Defences,
     modes: [DefenceMode; Filter::ALL.len()],
     all_off: bool,
+    pub(crate) limits: Limits,
 }
 
 impl Policy {
     pub(crate) fn new(defences: &Defences) -> Policy {
         let modes = Filter::ALL.map(|filter| defences.mode_of(filter));
         let all_off = modes.iter().all(|mode| *mode == DefenceMode::Off);
-        Policy { defences: defences.clone(), modes, all_off }
+        Policy { defences: defences.clone(), modes, all_off, limits: Limits::new(defences) }
     }
 
     /// How far a filter goes.

@@ -1,0 +1,1 @@
+//! Rules of the sources, each with what would break it.
