@@ -1,7 +1,8 @@
 //! Answers for a zone of 100,000 names that it makes up: `h00000.example.com` and so on, with an A record each.
 //!
 //! `cargo run --release -p edge --example serve -- 127.0.0.1:5300` serves it, to measure the lanes, until it is ended.
-//! Without an address it asks itself a million times, and tells what an answer costs without the network.
+//! Without an address it asks itself a million times, and tells what an answer costs without the network. `off`, `observe`
+//! or `on` as the first argument says how far its defences go; without it they are on.
 
 use std::{
     net::SocketAddr,
@@ -11,15 +12,20 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use config::{DefenceMode, Defences};
 use edge::{
     Counters, Edge, EdgeContext, NotifyHandler, NotifyOutcome, Settings, Transport, bind,
     line::{Client, Context, respond},
 };
+use filters::{Filters, Now};
 use wire::{Class, Name, Rtype, Writer};
 use zones::{Limits, ZoneBuilder, ZoneSlot, ZoneState, Zones};
 
 const NAMES: u32 = 100_000;
 const ROUNDS: u32 = 10;
+/// Messages that one view of zones, settings and filters holds for.
+const BATCH: usize = 32;
+const CLIENTS: u32 = 1000;
 const HEALTH_LIFETIME: Duration = Duration::from_secs(3);
 const STATS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -32,11 +38,18 @@ impl NotifyHandler for NoNotify {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let listen: Vec<SocketAddr> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mode = DefenceMode::ALL.into_iter().find(|mode| arguments.first().is_some_and(|text| text == mode.as_str()));
+    if mode.is_some() {
+        arguments.remove(0);
+    }
+    let defences = Defences { mode: mode.unwrap_or_default(), ..Defences::default() };
+    let filters = Arc::new(Filters::new(&defences, [1, 2]));
+    let listen: Vec<SocketAddr> = arguments.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let zones = Arc::new(Zones::new());
     zones.insert(&make_zone()?);
     if listen.is_empty() {
-        return ask_itself(&zones);
+        return ask_itself(&zones, &filters);
     }
     let sockets = bind(&listen, 1)?;
     let (publisher, _health) = health::channel("edge", HEALTH_LIFETIME, Instant::now());
@@ -46,7 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         notify: Arc::new(NoNotify),
         transfers: None,
         on_demand: None,
-        filters: Arc::new(filters::Filters::new(&config::Defences::default(), [1, 2])),
+        filters,
         health: publisher,
     };
     let edge = Edge::start(sockets, context)?;
@@ -56,25 +69,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-fn ask_itself(zones: &Zones) -> Result<(), Box<dyn std::error::Error>> {
+fn ask_itself(zones: &Zones, filters: &Arc<Filters>) -> Result<(), Box<dyn std::error::Error>> {
     let (zones, settings, counters) = (zones.load(), Settings::default(), Counters::default());
-    let context = Context {
-        zones: &zones,
-        settings: &settings,
-        notify: &NoNotify,
-        transfers: None,
-        on_demand: None,
-        counters: &counters,
-        now_s: 0,
-    };
-    let client = Client { peer: "192.0.2.1:1053".parse()?, transport: Transport::Udp, idle: Duration::ZERO };
+    let lane = filters.lane();
     let queries =
         (0..NAMES).map(|number| make_query(number.wrapping_mul(7919) % NAMES)).collect::<Result<Vec<_>, _>>()?;
     let mut out = [0; 1232];
     let began = Instant::now();
     let mut bytes = 0;
-    for _ in 0..ROUNDS {
-        for query in &queries {
+    let mut now_us = 3_600_000_000;
+    for (number, batch) in (0..ROUNDS).flat_map(|_| queries.chunks(BATCH)).enumerate() {
+        // A thousand clients, one after the other, of 20 queries a second each.
+        now_us += 50 * BATCH as u64;
+        let gate = lane.gate(Now::from_us(now_us));
+        let context = Context {
+            zones: &zones,
+            settings: &settings,
+            notify: &NoNotify,
+            transfers: None,
+            on_demand: None,
+            gate: &gate,
+            counters: &counters,
+            now_s: 0,
+        };
+        for (place, query) in batch.iter().enumerate() {
+            let client = (number * BATCH + place) as u32 % CLIENTS;
+            let [_, _, high, low] = client.to_be_bytes();
+            let peer = SocketAddr::from(([100, 64 + high, low, high ^ 0x55], 1053));
+            let client = Client { peer, transport: Transport::Udp, idle: Duration::ZERO };
             bytes += respond(query, &client, &context, &mut out);
         }
     }

@@ -25,15 +25,14 @@ mod stats;
 mod tcp;
 mod udp;
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use cache::{Failure, Filled};
+use filters::Admission;
 use line::Context;
 use parking::{CompletedSender, ParkedDatagram, ParkedQuery, Parking};
+use self_check::OwnQuestions;
 
 pub use bind::{Sockets, bind};
 pub use clock::filter_time;
@@ -55,24 +54,25 @@ pub(crate) struct Shared {
     notify: Arc<dyn NotifyHandler>,
     transfers: Option<Arc<dyn TransferHandler>>,
     on_demand: Option<OnDemand>,
-    #[allow(dead_code, reason = "the lanes take theirs from it")]
-    filters: Arc<filters::Filters>,
     parking: Arc<Parking>,
+    own_questions: Arc<OwnQuestions>,
 }
 
 impl Shared {
     /// Takes the views as they stand now, for one batch of messages or one message of a stream.
     #[inline]
-    fn with_context<R>(&self, counters: &Counters, answer: impl FnOnce(&Context<'_>) -> R) -> R {
+    fn with_context<R>(&self, counters: &Counters, lane: &filters::Lane, answer: impl FnOnce(&Context<'_>) -> R) -> R {
         let (zones, settings) = (self.zones.load(), self.settings.load());
+        let gate = lane.gate(clock::filter_time());
         answer(&Context {
             zones: &zones,
             settings: &settings,
             notify: &*self.notify,
             transfers: self.transfers.as_deref(),
             on_demand: self.on_demand.as_ref().map(OnDemand::view),
+            gate: &gate,
             counters,
-            now_s: unix_time_s(),
+            now_s: clock::unix_time_s(),
         })
     }
 
@@ -83,6 +83,7 @@ impl Shared {
     fn park(
         &self,
         message: &[u8],
+        admission: &Admission,
         datagram: Option<ParkedDatagram>,
         zone: u64,
         completed: &CompletedSender,
@@ -98,13 +99,8 @@ impl Shared {
         };
         counters.on_demand(OnDemandEvent::Miss);
         let miss = Miss { zone, qname: question.name.to_owned(), qtype: question.rtype };
-        let query = ParkedQuery { message: message.into(), datagram, _permit: permit };
+        let query = ParkedQuery { message: message.into(), admission: *admission, datagram, _permit: permit };
         on_demand.misses.miss(miss, Waiter::new(query, completed.clone()));
         Ok(())
     }
-}
-
-/// Seconds since 1970, wrapped to the 32 bits of a cookie's timestamp.
-fn unix_time_s() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
 }

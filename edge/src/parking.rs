@@ -9,6 +9,7 @@ use std::{
 };
 
 use cache::{Failure, Filled};
+use filters::Admission;
 use tokio::sync::mpsc;
 
 use crate::sockets::{UdpSocket, WayBack};
@@ -48,6 +49,8 @@ impl Drop for Permit {
 #[derive(Debug)]
 pub(crate) struct ParkedQuery {
     pub(crate) message: Box<[u8]>,
+    /// What the filters found when it was received.
+    pub(crate) admission: Admission,
     /// Over UDP: where its answer leaves, and to whom.
     pub(crate) datagram: Option<ParkedDatagram>,
     /// Given back once it is answered.
@@ -125,11 +128,15 @@ mod tests {
         assert_eq!(parking.parked(), 0);
     }
 
+    fn query(permit: Permit) -> ParkedQuery {
+        ParkedQuery { message: Box::default(), admission: Admission::EXEMPT, datagram: None, _permit: permit }
+    }
+
     #[test]
     fn a_dropped_waiter_answers_too() {
         let (writer, mut completed) = mpsc::unbounded_channel();
         let permit = Arc::new(Parking::default()).admit().unwrap();
-        drop(Waiter::new(ParkedQuery { message: Box::default(), datagram: None, _permit: permit }, writer));
+        drop(Waiter::new(query(permit), writer));
         let filled = completed.try_recv().unwrap().filled;
         assert!(matches!(filled, Filled::Failed(Failure::NoOrigin)));
         assert!(completed.try_recv().is_err(), "once");

@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     EdgeError, MissHandler, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler, line,
     parking::Parking,
-    self_check::{SelfCheck, SelfChecker},
+    self_check::{OwnQuestions, SelfCheck, SelfChecker},
     sockets::UdpSocket,
     stats::Counters,
     tcp::{Connections, Phase, TcpWorker},
@@ -79,6 +79,7 @@ pub struct Edge {
     addresses: Vec<SocketAddr>,
     udp_sockets: Vec<Arc<UdpSocket>>,
     zones: Arc<zones::Zones>,
+    own_questions: Arc<OwnQuestions>,
 }
 
 /// Reads the counters of all threads; may outlive the edge.
@@ -117,8 +118,16 @@ impl Edge {
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
         let parking = Arc::new(Parking::default());
         let parking_of_lanes = Arc::clone(&parking);
-        let shared =
-            Arc::new(Shared { zones, settings, notify, transfers, on_demand, filters, parking: parking_of_lanes });
+        let own_questions = Arc::new(OwnQuestions::default());
+        let shared = Arc::new(Shared {
+            zones,
+            settings,
+            notify,
+            transfers,
+            on_demand,
+            parking: parking_of_lanes,
+            own_questions: Arc::clone(&own_questions),
+        });
         let connections = Connections::new();
         let (phase, phase_reader) = watch::channel(Phase::Serving);
         let udp_stop = Arc::new(AtomicBool::new(false));
@@ -132,6 +141,7 @@ impl Edge {
             addresses: sockets.addresses().to_vec(),
             udp_sockets,
             zones: own_zones,
+            own_questions,
         };
 
         let mut tcp_workers = Vec::new();
@@ -141,12 +151,20 @@ impl Edge {
             udp_counters.push(Arc::clone(&counters));
             let (shared, stop) = (Arc::clone(&shared), Arc::clone(&udp_stop));
             let (completed, to_write) = mpsc::unbounded_channel();
-            let udp = UdpWorker { sockets: worker.udp, shared: Arc::clone(&shared), counters, completed, stop };
+            let udp = UdpWorker {
+                sockets: worker.udp,
+                shared: Arc::clone(&shared),
+                counters,
+                lane: filters.lane(),
+                completed,
+                stop,
+            };
             edge.spawn("UDP", format!("udp-{index}"), move || udp.run())?;
             tcp_workers.push(TcpWorker {
                 listeners: worker.tcp,
                 shared,
                 counters: edge.add_counters(),
+                lane: filters.lane(),
                 connections: Arc::clone(&connections),
                 completed: to_write,
                 phase: phase_reader.clone(),
@@ -178,6 +196,7 @@ impl Edge {
             zones: Arc::clone(&self.zones),
             addresses: self.addresses.clone(),
             sockets: self.udp_sockets.clone(),
+            own_questions: Arc::clone(&self.own_questions),
             stop: Arc::clone(&self.udp_stop),
         };
         self.spawn("self-check", "self-check".to_owned(), move || checker.run())

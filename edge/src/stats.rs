@@ -5,6 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use config::Filter;
 use wire::Rcode;
 
 /// How a message came.
@@ -107,6 +108,46 @@ reasons! {
         TcpBroken = "tcp-broken",
         /// A zone transfer was given up: it took too long, or could not be continued.
         Transfer = "transfer",
+        /// The filter of the same name; and so all that follow.
+        Blocked = "blocked",
+        /// Its like crashed or hung an answer.
+        QueryOfDeath = "query-of-death",
+        /// It cannot be read, while there is more than can be answered.
+        Malformed = "malformed",
+        /// Its source asks too much.
+        Client = "client",
+        /// Its prefix asks too much.
+        Prefix = "prefix",
+        /// It is asked again and again.
+        Repetition = "repetition",
+        /// Its source is not known to be good.
+        UnknownSource = "unknown-source",
+        /// The origin would have to be asked.
+        Miss = "miss",
+        /// Its name is one of many that do not exist.
+        RandomName = "random-name",
+        /// Its prefix gets too many answers.
+        ResponseRate = "response-rate",
+        /// Its connection costs too much.
+        Stream = "stream",
+    }
+}
+
+impl From<Filter> for DropReason {
+    fn from(filter: Filter) -> DropReason {
+        match filter {
+            Filter::Blocked => DropReason::Blocked,
+            Filter::QueryOfDeath => DropReason::QueryOfDeath,
+            Filter::Malformed => DropReason::Malformed,
+            Filter::Client => DropReason::Client,
+            Filter::Prefix => DropReason::Prefix,
+            Filter::Repetition => DropReason::Repetition,
+            Filter::UnknownSource => DropReason::UnknownSource,
+            Filter::Miss => DropReason::Miss,
+            Filter::RandomName => DropReason::RandomName,
+            Filter::ResponseRate => DropReason::ResponseRate,
+            Filter::Stream => DropReason::Stream,
+        }
     }
 }
 
@@ -153,6 +194,7 @@ pub struct Counters {
     queries: [[AtomicU64; 2]; 2],
     rcodes: [AtomicU64; RCODES.len() + 1],
     truncated: AtomicU64,
+    slipped: AtomicU64,
     answer_bytes: AtomicU64,
     batches: AtomicU64,
     wakes: AtomicU64,
@@ -187,6 +229,11 @@ impl Counters {
         add(&self.dropped[reason as usize], number as u64);
     }
 
+    /// A truncated answer was all that the filters let a query have.
+    pub(crate) fn slipped(&self) {
+        add(&self.slipped, 1);
+    }
+
     pub(crate) fn on_demand(&self, event: OnDemandEvent) {
         add(&self.on_demand[event as usize], 1);
     }
@@ -218,6 +265,8 @@ pub struct Stats {
     on_demand: [u64; OnDemandEvent::ALL.len()],
     /// Answers with the TC bit.
     pub truncated: u64,
+    /// Those among them that have it because of a filter.
+    pub slipped: u64,
     /// Bytes of DNS messages written as answers.
     pub answer_bytes: u64,
     /// Batches of datagrams received.
@@ -241,6 +290,7 @@ impl Stats {
             stats.dropped.iter_mut().zip(&counters.dropped).for_each(|(sum, counter)| *sum += load(counter));
             stats.on_demand.iter_mut().zip(&counters.on_demand).for_each(|(sum, counter)| *sum += load(counter));
             stats.truncated += load(&counters.truncated);
+            stats.slipped += load(&counters.slipped);
             stats.answer_bytes += load(&counters.answer_bytes);
             stats.udp_batches += load(&counters.batches);
             stats.tcp_connections += load(&counters.connections);
@@ -313,6 +363,13 @@ mod tests {
         assert_eq!((stats.truncated, stats.answer_bytes), (1, 135));
         assert_eq!(stats.dropped_for(DropReason::TcpIdle), 3);
         assert_eq!(stats.dropped().map(|(_, count)| count).sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn a_filter_is_its_own_reason() {
+        for filter in Filter::ALL {
+            assert_eq!(DropReason::from(filter).as_str(), filter.as_str());
+        }
     }
 
     #[test]

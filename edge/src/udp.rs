@@ -1,4 +1,6 @@
 //! The UDP lane: one plain thread per worker with sockets of its own. No lock, no allocation, no runtime.
+//!
+//! A batch is gone through twice: first the filters say what each datagram is worth, then they are answered, the best first.
 
 use std::{
     io,
@@ -10,13 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arrayvec::ArrayVec;
+use filters::{Admission, Verdict};
+
 use crate::{
     Shared,
     bind::LANE_WAIT_MAX,
-    line::{self, Client, Context, Responded},
+    line::{self, Client, Context, Responded, Seen},
     parking::{CompletedSender, ParkedDatagram},
     settings::UDP_PAYLOAD_BYTES_MIN,
-    sockets::{Batch, Datagram, Sent, UdpSocket, Waiter},
+    sockets::{Answers, BATCH_DATAGRAMS_MAX, Batch, Datagram, Received, Sent, UdpSocket, Waiter},
     stats::{Counters, DropReason, Transport},
 };
 
@@ -32,6 +37,8 @@ pub(crate) struct UdpWorker {
     pub(crate) sockets: Vec<Arc<UdpSocket>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    /// This thread's way to ask the filters.
+    pub(crate) lane: filters::Lane,
     /// Who writes the answers of what had to wait: the TCP thread of the same worker.
     pub(crate) completed: CompletedSender,
     pub(crate) stop: Arc<AtomicBool>,
@@ -109,17 +116,12 @@ impl UdpWorker {
             return 0;
         }
         self.counters.batch();
-        self.shared.with_context(&self.counters, |context| {
-            let room = usize::from(context.settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
-            batch.answer(|datagram, out| {
-                let client = Client { peer: datagram.peer, transport: Transport::Udp, idle: Duration::ZERO };
-                let room = room.min(out.len());
-                let out = &mut out[..room];
-                match line::respond_or_miss(datagram.bytes, &client, context, out) {
-                    Responded::Answer(bytes) => bytes,
-                    Responded::Miss(zone) => self.park(socket, &datagram, zone, &client, context, out),
-                }
-            });
+        self.shared.with_context(&self.counters, &self.lane, |context| {
+            let (received, mut answers) = batch.split();
+            match context.gate.is_off() {
+                true => self.answer_as_they_came(socket, received, &mut answers, context),
+                false => self.answer_best_first(socket, received, &mut answers, context),
+            }
         });
         let Sent { no_room, failed, .. } = batch.send(socket);
         if no_room + failed > 0 {
@@ -129,21 +131,103 @@ impl UdpWorker {
         received
     }
 
+    /// Answers all of them: nobody says that one is worth more than another.
+    fn answer_as_they_came(
+        &self,
+        socket: &Arc<UdpSocket>,
+        received: Received<'_>,
+        answers: &mut Answers<'_>,
+        context: &Context<'_>,
+    ) {
+        for index in 0..received.len() {
+            let Some(datagram) = received.get(index) else { continue };
+            let client = client_of(&datagram);
+            let Some(seen) = line::see(datagram.bytes, &client, context) else { continue };
+            answers.answer(index, |out| {
+                self.answer_one(socket, &datagram, &seen, &Admission::EXEMPT, &client, context, out)
+            });
+        }
+    }
+
+    /// Asks the filters about each, then answers those that are left, in order of their penalties.
+    fn answer_best_first(
+        &self,
+        socket: &Arc<UdpSocket>,
+        received: Received<'_>,
+        answers: &mut Answers<'_>,
+        context: &Context<'_>,
+    ) {
+        let mut looked: ArrayVec<(usize, Datagram<'_>, Seen<'_>), BATCH_DATAGRAMS_MAX> = ArrayVec::new();
+        for index in 0..received.len() {
+            let Some(datagram) = received.get(index) else { continue };
+            if let Some(seen) = line::see(datagram.bytes, &client_of(&datagram), context) {
+                looked.push((index, datagram, seen));
+            }
+        }
+        let mut admitted: ArrayVec<(Admission, u16), BATCH_DATAGRAMS_MAX> = ArrayVec::new();
+        let mut worst = 0;
+        for (place, (_, datagram, seen)) in (0..).zip(&looked) {
+            let admission = match self.shared.own_questions.is_from_us(datagram.peer) {
+                true => Admission::EXEMPT,
+                false => line::admit(seen, context),
+            };
+            if !matches!(admission.verdict, Verdict::Drop(_)) {
+                worst = worst.max(admission.penalty);
+                admitted.push((admission, place));
+            }
+        }
+        if worst > 0 {
+            admitted.sort_unstable_by_key(|(admission, place)| (admission.penalty, *place));
+        }
+        for (admission, place) in &admitted {
+            let Some((index, datagram, seen)) = looked.get(usize::from(*place)) else { continue };
+            let client = client_of(datagram);
+            answers.answer(*index, |out| self.answer_one(socket, datagram, seen, admission, &client, context, out));
+        }
+    }
+
+    /// Answers one datagram, or lets it wait; returns the bytes of its answer.
+    #[inline]
+    #[allow(clippy::too_many_arguments, reason = "all that is known of one datagram, by reference")]
+    fn answer_one(
+        &self,
+        socket: &Arc<UdpSocket>,
+        datagram: &Datagram<'_>,
+        seen: &Seen<'_>,
+        admission: &Admission,
+        client: &Client,
+        context: &Context<'_>,
+        out: &mut [u8],
+    ) -> usize {
+        let room = usize::from(context.settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN)).min(out.len());
+        let out = &mut out[..room];
+        match line::answer_admitted(seen, admission, client, context, out) {
+            Responded::Answer(bytes) => bytes,
+            Responded::Miss(zone) => self.park(socket, datagram, zone, client, admission, context, out),
+        }
+    }
+
     /// Lets a query wait for its origin; returns the bytes of an answer if it cannot.
     #[cold]
+    #[allow(clippy::too_many_arguments, reason = "all that is known of one datagram, by reference")]
     fn park(
         &self,
         socket: &Arc<UdpSocket>,
         datagram: &Datagram<'_>,
         zone: u64,
         client: &Client,
+        admission: &Admission,
         context: &Context<'_>,
         out: &mut [u8],
     ) -> usize {
         let way = ParkedDatagram { socket: Arc::clone(socket), back: datagram.way_back() };
-        match self.shared.park(datagram.bytes, Some(way), zone, &self.completed, &self.counters) {
+        match self.shared.park(datagram.bytes, admission, Some(way), zone, &self.completed, &self.counters) {
             Ok(()) => 0,
-            Err(filled) => line::respond_filled(datagram.bytes, client, context, &filled, out),
+            Err(filled) => line::respond_filled(datagram.bytes, client, admission, context, &filled, out),
         }
     }
+}
+
+fn client_of(datagram: &Datagram<'_>) -> Client {
+    Client { peer: datagram.peer, transport: Transport::Udp, idle: Duration::ZERO }
 }

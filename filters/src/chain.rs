@@ -97,7 +97,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     let (filters, defences) = (&gate.lane.filters, &gate.policy.defences);
     let mut score = continue_with(gate, admission);
     let _ = score.ask(Filter::RandomName, || match found.kind {
-        Kind::NoName => filters.names.random_name(view, admission, found, defences, gate.now),
+        Kind::NoName if !found.is_hit => filters.names.random_name(view, admission, found, defences, gate.now),
         _ => Finding::Fine,
     }) && score.ask(Filter::ResponseRate, || match view.proof {
         Proof::None => filters.names.response_rate(view, found, defences, gate.now),

@@ -67,4 +67,6 @@ pub struct Found<'a> {
     pub ttl_s: u32,
     /// Of a referral: the name of the zone that it leads to.
     pub cut: Option<NameRef<'a>>,
+    /// It is a kept answer of an origin: somebody asked for just this before, so its name is none made up for this query.
+    pub is_hit: bool,
 }

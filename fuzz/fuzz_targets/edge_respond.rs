@@ -2,12 +2,18 @@
 //! well-formed response with the same id if there is one at all, and none to a response.
 #![no_main]
 
-use std::{net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+use config::{DefenceMode, Defences};
 use edge::{
     Counters, NotifyHandler, NotifyOutcome, Settings, Transport,
     line::{Client, Context, respond},
 };
+use filters::Filters;
 use libfuzzer_sys::fuzz_target;
 use wire::{Message, Name, Rtype};
 use zones::{Limits, ZoneBuilder, ZoneSlot, ZoneState, Zones};
@@ -42,6 +48,14 @@ static ZONES: LazyLock<Zones> = LazyLock::new(|| {
     zones
 });
 
+thread_local! {
+    /// All filters look at each message, and none does anything: what may be answered is.
+    static LANE: filters::Lane = {
+        let defences = Defences { mode: DefenceMode::Observe, ..Defences::default() };
+        Arc::new(Filters::new(&defences, [1, 2])).lane()
+    };
+}
+
 fuzz_target!(|message: &[u8]| {
     let settings = Settings {
         nsid: Some(vec![1; 64]),
@@ -50,13 +64,19 @@ fuzz_target!(|message: &[u8]| {
         cookie_secrets: vec![[1; 16], [2; 16]],
         ..Settings::default()
     };
+    LANE.with(|lane| respond_with(message, &settings, lane));
+});
+
+fn respond_with(message: &[u8], settings: &Settings, lane: &filters::Lane) {
     let (zones, counters) = (ZONES.load(), Counters::default());
+    let gate = lane.gate(edge::filter_time());
     let context = Context {
         zones: &zones,
-        settings: &settings,
+        settings,
         notify: &Refuse,
         transfers: None,
         on_demand: None,
+        gate: &gate,
         counters: &counters,
         now_s: 1_559_731_985,
     };
@@ -72,4 +92,4 @@ fuzz_target!(|message: &[u8]| {
             assert!(answer.records().all(|record| record.is_ok()));
         }
     }
-});
+}

@@ -1,10 +1,13 @@
 //! The fourth room: which zone, and what it has for the question.
 
-use wire::{Question, Rcode, Rtype};
-use zones::{Answer, Outcome, ZoneState};
+use filters::{Kind, Verdict};
+use wire::{NameRef, Question, Rcode, Rtype, Section};
+use zones::{Answer, Outcome, Zone, ZoneSlot, ZoneState};
 
 use crate::line::{
-    Context, answer, on_demand,
+    answer,
+    judge::{Asker, Finding},
+    on_demand,
     reply::{ExtendedError, Reply},
 };
 
@@ -15,36 +18,86 @@ pub(super) enum Step {
     Written,
     /// The origin of the zone with this number in the cache has to be asked.
     Miss(u64),
+    /// The filters would not have it answered.
+    Withheld(Verdict),
 }
 
 /// Answers a question of class IN.
-pub(super) fn answer(reply: &mut Reply<'_, '_>, question: &Question<'_>, context: &Context<'_>) -> Step {
-    let refuse = |reply: &mut Reply<'_, '_>, rcode, error| {
-        reply.refuse(rcode, error);
-        Step::Written
-    };
+pub(super) fn answer(reply: &mut Reply<'_, '_>, question: &Question<'_>, asker: &Asker<'_>) -> Step {
     if let Some((rcode, error)) = judge_type(question.rtype) {
-        return refuse(reply, rcode, error);
+        return refuse(reply, asker, None, rcode, error);
     }
+    let context = asker.context;
     let Some(slot) = context.zones.find(question.name, question.rtype) else {
-        return refuse(reply, Rcode::REFUSED, Some(ExtendedError::NotAuthoritative));
+        return refuse(reply, asker, None, Rcode::REFUSED, Some(ExtendedError::NotAuthoritative));
     };
     let state = slot.state();
-    let zone = match &**state {
-        ZoneState::Serving(zone) => zone,
-        ZoneState::OnDemand { id } => {
-            return on_demand::answer(reply, question, *id, slot.apex(), context.on_demand, context.counters);
+    match &**state {
+        ZoneState::Serving(zone) => answer_from(reply, question, asker, slot, zone),
+        ZoneState::OnDemand { id } => on_demand::answer(reply, question, *id, slot, asker),
+        ZoneState::Pending => refuse(reply, asker, Some(slot), Rcode::SERVFAIL, Some(ExtendedError::NotReady)),
+        ZoneState::Expired(_) => refuse(reply, asker, Some(slot), Rcode::SERVFAIL, Some(ExtendedError::InvalidData)),
+    }
+}
+
+/// Answers with a code.
+pub(super) fn refuse(
+    reply: &mut Reply<'_, '_>,
+    asker: &Asker<'_>,
+    slot: Option<&ZoneSlot>,
+    rcode: Rcode,
+    error: Option<ExtendedError>,
+) -> Step {
+    match asker.judge(slot, Finding::ERROR) {
+        Verdict::Serve => {
+            reply.refuse(rcode, error);
+            Step::Written
         }
-        ZoneState::Pending => return refuse(reply, Rcode::SERVFAIL, Some(ExtendedError::NotReady)),
-        ZoneState::Expired(_) => return refuse(reply, Rcode::SERVFAIL, Some(ExtendedError::InvalidData)),
-    };
+        withheld => Step::Withheld(withheld),
+    }
+}
+
+/// Answers from a zone's copy.
+fn answer_from(
+    reply: &mut Reply<'_, '_>,
+    question: &Question<'_>,
+    asker: &Asker<'_>,
+    slot: &ZoneSlot,
+    zone: &Zone,
+) -> Step {
     let mut found = Answer::new();
     let outcome = zone.find(question.name, question.rtype, reply.dnssec_ok(), &mut found);
+    if !asker.is_exempt() {
+        let verdict = judge_found(asker, slot, zone, outcome, &found);
+        if verdict != Verdict::Serve {
+            return Step::Withheld(verdict);
+        }
+    }
     if outcome == Outcome::Found && has_targets(question.rtype) {
         zone.find_additional(reply.dnssec_ok(), &mut found);
     }
     answer::write(reply, question.rtype, outcome, &found);
     Step::Written
+}
+
+fn judge_found(asker: &Asker<'_>, slot: &ZoneSlot, zone: &Zone, outcome: Outcome, found: &Answer<'_>) -> Verdict {
+    let with_cut =
+        |kind, ttl_s, cut: Option<NameRef<'_>>| asker.judge(Some(slot), Finding { kind, ttl_s, cut, is_hit: false });
+    let with = |kind, ttl_s| with_cut(kind, ttl_s, None);
+    let least_ttl_s = || found.section(Section::Answer).map(|rrset| rrset.ttl()).min().unwrap_or_default();
+    // A name that is an alias exists, wherever it leads to. Not so what a DNAME makes: any name will do.
+    let exists = || found.section(Section::Answer).next().is_some_and(|first| first.rtype() != Rtype::DNAME);
+    match outcome {
+        Outcome::Found | Outcome::Alias | Outcome::NameTooLong => with(Kind::Answer, least_ttl_s()),
+        Outcome::NoData => with(Kind::NoData, zone.negative_ttl_s()),
+        Outcome::NxDomain if exists() => with(Kind::Answer, least_ttl_s()),
+        Outcome::NxDomain => with(Kind::NoName, zone.negative_ttl_s()),
+        Outcome::Delegation => match found.section(Section::Authority).next() {
+            Some(servers) => with_cut(Kind::Referral, servers.ttl(), Some(servers.owner().as_ref())),
+            None => with(Kind::Referral, 0),
+        },
+        Outcome::NotInZone => with(Kind::Error, 0),
+    }
 }
 
 /// Types whose data name hosts that a client looks up next.

@@ -1,17 +1,24 @@
 //! A query's way, the same for every lane: receive → admit → parse → find → choose → answer, and no way back.
 //!
+//! ```text
+//! receive ──> see ──> admit ──┬──────────> answer: parse ──> find ──> judge ──> write
+//!   (a lane)    header, name    └ dropped     in order of penalty         └ withheld: a slip, or nothing
+//! ```
+//!
 //! A lane receives; [`respond`] is the rest. It neither allocates nor waits, reads no clock, and its only effects are
 //! the answer's bytes and the counters. For zones that are filled on demand there is a way out between find and answer: a
 //! miss is parked by the lane, and comes back to [`respond_filled`]. (`choose` comes with traffic management.)
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod admit;
 mod answer;
 mod chaos;
 mod find;
+mod header;
+mod judge;
 mod on_demand;
 mod reply;
 mod request;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -25,12 +32,15 @@ use crate::{
     Settings,
     stats::{Counters, DropReason, Family, Transport},
 };
-use admit::Verdict;
 use cache::{Failure, Filled};
+use filters::{Admission, Gate, Kind, Verdict};
 use find::Step;
+use header::Judged;
+use judge::{Asker, Finding};
 pub use on_demand::{Miss, MissHandler, OnDemand};
 use reply::{ExtendedError, Finished, Reply};
 use request::{Form, Parsed, Request};
+pub(crate) use seen::Seen;
 pub(crate) use transfer::{Begun, begin_transfer};
 pub use transfer::{MessageStream, NextMessage, SignedQuery, Signer, Transfer, TransferHandler};
 
@@ -58,6 +68,8 @@ pub struct Context<'a> {
     pub transfers: Option<&'a dyn TransferHandler>,
     /// Where answers of zones without a copy come from; without it such zones are not ready.
     pub on_demand: Option<OnDemand<'a>>,
+    /// What says whether a query is worth answering.
+    pub gate: &'a Gate<'a>,
     /// The counters of this thread.
     pub counters: &'a Counters,
     /// Seconds since 1970, for the age of cookies; wraps around in 2106 as they do.
@@ -84,100 +96,189 @@ pub enum NotifyOutcome {
 
 /// What a message gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Responded {
+pub(crate) enum Responded {
     /// An answer of so many bytes; nothing if 0.
     Answer(usize),
     /// An answer later: the origin of the zone with this number in the cache has to be asked. [`respond_filled`] writes it.
     Miss(u64),
 }
 
-/// Answers one message: writes to `out` and returns how many bytes to send, 0 for none. Nobody waits for an origin here:
-/// what would have to is a failure. Else as [`respond_or_miss`].
+/// Takes one message through all rooms: writes to `out` and returns how many bytes to send, 0 for none. Nobody waits for an
+/// origin here: what would have to is a failure.
+///
+/// A lane that receives several messages at once takes all of them through the first rooms ([`see`], [`admit`]), and the
+/// best of them first through the others ([`answer_admitted`]). For `out` see there.
 pub fn respond(message: &[u8], client: &Client, context: &Context<'_>, out: &mut [u8]) -> usize {
-    match respond_or_miss(message, client, context, out) {
+    let Some(seen) = see(message, client, context) else { return 0 };
+    let admission = admit(&seen, context);
+    match answer_admitted(&seen, &admission, client, context, out) {
         Responded::Answer(bytes) => bytes,
-        Responded::Miss(_) => respond_filled(message, client, context, &Filled::Failed(Failure::NoOrigin), out),
+        Responded::Miss(_) => {
+            respond_filled(message, client, &admission, context, &Filled::Failed(Failure::NoOrigin), out)
+        }
     }
 }
 
-/// Answers one message, or says whose origin has to be asked.
+/// Counts a message and looks at it, if anybody may be answered who sends such a header.
+#[inline]
+pub(crate) fn see<'m>(message: &'m [u8], client: &Client, context: &Context<'_>) -> Option<Seen<'m>> {
+    context.counters.query(client.transport, Family::of(client.peer.ip()));
+    if let Judged::Drop(reason) = header::judge(message, client.peer) {
+        context.counters.dropped(reason, 1);
+        return None;
+    }
+    match context.gate.is_off() {
+        true => Some(Seen::unread(message, client)),
+        false => Some(Seen::look(message, client, context)),
+    }
+}
+
+/// Asks the filters what a message is worth, and counts it if it is worth nothing.
+#[inline]
+pub(crate) fn admit(seen: &Seen<'_>, context: &Context<'_>) -> Admission {
+    let admission = context.gate.admit(&seen.view);
+    if let Verdict::Drop(filter) = admission.verdict {
+        context.counters.dropped(filter.into(), 1);
+    }
+    admission
+}
+
+/// Answers a message that was admitted, or says whose origin has to be asked. Nothing is written for one that was not.
 ///
 /// `out` holds at least the largest answer of the client's transport (over UDP
 /// [`Settings::udp_payload_bytes_max`], over TCP 65,535 bytes); a smaller one truncates answers earlier. Any bytes are
 /// fit to be a message.
-pub fn respond_or_miss(message: &[u8], client: &Client, context: &Context<'_>, out: &mut [u8]) -> Responded {
-    context.counters.query(client.transport, Family::of(client.peer.ip()));
-    if let Verdict::Drop(reason) = admit::admit(message, client.peer) {
-        context.counters.dropped(reason, 1);
-        return Responded::Answer(0);
-    }
+pub(crate) fn answer_admitted(
+    seen: &Seen<'_>,
+    admission: &Admission,
+    client: &Client,
+    context: &Context<'_>,
+    out: &mut [u8],
+) -> Responded {
+    let message = seen.view.message;
+    let asker = Asker { context, view: &seen.view, admission, transport: client.transport };
+    let slips = match asker.mind(admission.verdict) {
+        Verdict::Serve => false,
+        Verdict::Slip(_) => true,
+        Verdict::Drop(_) => return Responded::Answer(0),
+    };
     // Matched where it stands: a request is large to move.
-    let mut parsed = request::parse(message, client, context.settings, context.now_s);
-    let finished = match &mut parsed {
+    let mut parsed = request::parse(message, client, context.settings, context.now_s, seen.cookie);
+    let answered = match &mut parsed {
+        Parsed::Drop(reason) => Answered::Silent(*reason),
+        _ if slips => Answered::Withheld(admission.verdict),
         Parsed::Request(request) if request.query.header.flags.opcode() == Opcode::NOTIFY => {
             match context.notify.handle(message, client.peer, out) {
                 NotifyOutcome::Answer(bytes) => return Responded::Answer(count_foreign(out, bytes, context.counters)),
-                NotifyOutcome::Refuse => refuse(out, request, Rcode::REFUSED),
-                NotifyOutcome::Ignore => {
-                    context.counters.dropped(DropReason::Notify, 1);
-                    return Responded::Answer(0);
-                }
+                NotifyOutcome::Refuse => answer_error(&asker, || refuse(out, request, Rcode::REFUSED)),
+                NotifyOutcome::Ignore => Answered::Silent(DropReason::Notify),
             }
         }
         Parsed::Request(request) if request.query.tsig.is_some() => {
-            match transfer::answer_signed(out, request, client, context) {
-                transfer::Answered::Here(finished) => finished,
-                transfer::Answered::Elsewhere(0) => {
-                    context.counters.dropped(DropReason::Signed, 1);
-                    return Responded::Answer(0);
-                }
+            match transfer::answer_signed(out, request, client, &asker) {
+                transfer::Answered::Here(finished) => Answered::Here(finished),
+                transfer::Answered::Elsewhere(0) => Answered::Silent(DropReason::Signed),
                 transfer::Answered::Elsewhere(bytes) => {
                     return Responded::Answer(count_foreign(out, bytes, context.counters));
                 }
+                transfer::Answered::Withheld(verdict) => Answered::Withheld(verdict),
             }
         }
-        Parsed::Request(request) => match answer_request(out, request, context) {
-            Answered::Here(finished) => finished,
-            Answered::Miss(zone) => return Responded::Miss(zone),
-        },
-        Parsed::Rejected(header, rcode) => reply::write_bare(out, *header, *rcode),
-        Parsed::Drop(reason) => {
-            context.counters.dropped(*reason, 1);
+        Parsed::Request(request) => answer_request(out, request, &asker),
+        Parsed::Rejected(header, rcode) => answer_error(&asker, || reply::write_bare(out, *header, *rcode)),
+    };
+    let finished = match answered {
+        Answered::Here(finished) => finished,
+        Answered::Miss(zone) => return Responded::Miss(zone),
+        Answered::Silent(reason) => {
+            context.counters.dropped(reason, 1);
             return Responded::Answer(0);
         }
+        Answered::Withheld(verdict) => match withhold(out, &parsed, verdict, message, context.counters) {
+            Some(slip) => slip,
+            None => return Responded::Answer(0),
+        },
     };
     context.counters.answer(finished.rcode, finished.truncated, finished.bytes);
     Responded::Answer(finished.bytes)
 }
 
-/// Answers a message that was a miss with what became of it.
+/// A message that the filters would not have answered gets a truncated answer, or none.
+#[cold]
+fn withhold(
+    out: &mut [u8],
+    parsed: &Parsed<'_>,
+    verdict: Verdict,
+    message: &[u8],
+    counters: &Counters,
+) -> Option<Finished> {
+    if let Verdict::Drop(filter) = verdict {
+        counters.dropped(filter.into(), 1);
+        return None;
+    }
+    counters.slipped();
+    match parsed {
+        Parsed::Request(Request { query, form, .. }) => {
+            Some(reply::write_slip(out, form, query.question.as_ref(), message.len()))
+        }
+        Parsed::Rejected(header, rcode) => Some(reply::write_bare_slip(out, *header, *rcode)),
+        Parsed::Drop(_) => None,
+    }
+}
+
+/// Answers a message that was a miss with what became of it. `admission` is what was found when it was received.
 pub fn respond_filled(
     message: &[u8],
     client: &Client,
+    admission: &Admission,
     context: &Context<'_>,
     filled: &Filled,
     out: &mut [u8],
 ) -> usize {
-    let Parsed::Request(request) = request::parse(message, client, context.settings, context.now_s) else { return 0 };
+    let parsed = request::parse(message, client, context.settings, context.now_s, None);
+    let Parsed::Request(request) = &parsed else { return 0 };
     let Some(question) = &request.query.question else { return 0 };
-    let write = |out: &mut [u8]| -> Result<Finished, Full> {
-        let mut reply = Reply::begin(out, &request.form, Some(question))?;
-        let now = context.on_demand.map_or_else(std::time::Instant::now, |on_demand| (on_demand.clock)());
-        on_demand::write_filled(&mut reply, question, filled, now, context.counters);
-        Ok(reply.finish())
-    };
+    let seen = Seen::of_request(request, question, client);
+    let asker = Asker { context, view: &seen.view, admission, transport: client.transport };
     // While it waited, its zone may have come to be kept in another way, and has an answer now.
-    let finished = match filled {
-        Filled::Failed(Failure::Gone) => match try_answer(out, &request.form, question, context) {
-            Ok(Answered::Here(finished)) => Ok(finished),
-            Ok(Answered::Miss(_)) => write(out),
-            Err(full) => Err(full),
+    let answered = match filled {
+        Filled::Failed(Failure::Gone) => match try_answer(out, &request.form, question, &asker) {
+            Ok(Answered::Miss(_)) => answer_filled(out, request, question, filled, &asker),
+            answered => answered,
         },
-        _ => write(out),
+        _ => answer_filled(out, request, question, filled, &asker),
     };
-    let finished = finished.unwrap_or_else(|Full| reply::write_bare(out, request.query.header, Rcode::SERVFAIL));
+    let finished = match answered {
+        Ok(Answered::Here(finished)) => finished,
+        Ok(Answered::Withheld(verdict)) => match withhold(out, &parsed, verdict, message, context.counters) {
+            Some(slip) => slip,
+            None => return 0,
+        },
+        Ok(Answered::Silent(_) | Answered::Miss(_)) | Err(Full) => {
+            reply::write_bare(out, request.query.header, Rcode::SERVFAIL)
+        }
+    };
     context.counters.answer(finished.rcode, finished.truncated, finished.bytes);
     finished.bytes
+}
+
+fn answer_filled(
+    out: &mut [u8],
+    request: &Request<'_>,
+    question: &Question<'_>,
+    filled: &Filled,
+    asker: &Asker<'_>,
+) -> Result<Answered, Full> {
+    let context = asker.context;
+    let now = context.on_demand.map_or_else(std::time::Instant::now, |on_demand| (on_demand.clock)());
+    let slot = context.zones.find(question.name, question.rtype);
+    match on_demand::judge_filled(asker, slot.map(|slot| &**slot), filled, now) {
+        Verdict::Serve => {}
+        withheld => return Ok(Answered::Withheld(withheld)),
+    }
+    let mut reply = Reply::begin(out, &request.form, Some(question))?;
+    on_demand::write_filled(&mut reply, question, filled, now, context.counters);
+    Ok(Answered::Here(reply.finish()))
 }
 
 /// Counts an answer that was written elsewhere.
@@ -189,45 +290,60 @@ fn count_foreign(out: &[u8], bytes: usize, counters: &Counters) -> usize {
     bytes
 }
 
-/// What became of a well-formed query.
+/// What became of a query.
 enum Answered {
+    /// Its answer is written.
     Here(Finished),
+    /// The origin of the zone with this number in the cache has to be asked.
     Miss(u64),
+    /// It is not answered.
+    Silent(DropReason),
+    /// The filters would not have it answered.
+    Withheld(Verdict),
+}
+
+/// Answers with a code, if the filters let it.
+fn answer_error(asker: &Asker<'_>, write: impl FnOnce() -> Finished) -> Answered {
+    match asker.judge(None, Finding::ERROR) {
+        Verdict::Serve => Answered::Here(write()),
+        withheld => Answered::Withheld(withheld),
+    }
 }
 
 /// Answers a well-formed query.
-fn answer_request(out: &mut [u8], request: &Request<'_>, context: &Context<'_>) -> Answered {
+fn answer_request(out: &mut [u8], request: &Request<'_>, asker: &Asker<'_>) -> Answered {
     if let Some(rcode) = request.refused {
-        return Answered::Here(refuse(out, request, rcode));
+        return answer_error(asker, || refuse(out, request, rcode));
     }
     let Some(question) = &request.query.question else {
         // Only to learn a cookie may one ask nothing (RFC 7873 §5.4).
         let rcode = if request.has_cookie { Rcode::NOERROR } else { Rcode::FORMERR };
-        return Answered::Here(refuse(out, request, rcode));
+        return answer_error(asker, || refuse(out, request, rcode));
     };
-    match try_answer(out, &request.form, question, context) {
+    match try_answer(out, &request.form, question, asker) {
         Ok(answered) => answered,
         Err(Full) => Answered::Here(reply::write_bare(out, request.query.header, Rcode::SERVFAIL)),
     }
 }
 
-fn try_answer(
-    out: &mut [u8],
-    form: &Form<'_>,
-    question: &Question<'_>,
-    context: &Context<'_>,
-) -> Result<Answered, Full> {
+fn try_answer(out: &mut [u8], form: &Form<'_>, question: &Question<'_>, asker: &Asker<'_>) -> Result<Answered, Full> {
     let mut reply = Reply::begin(out, form, Some(question))?;
-    match question.class {
-        Class::IN => {
-            if let Step::Miss(zone) = find::answer(&mut reply, question, context) {
-                return Ok(Answered::Miss(zone));
+    let step = match question.class {
+        Class::IN => find::answer(&mut reply, question, asker),
+        Class::CH => match asker.judge(None, Finding { kind: Kind::Answer, ..Finding::ERROR }) {
+            Verdict::Serve => {
+                chaos::answer(&mut reply, question, asker.context.settings);
+                Step::Written
             }
-        }
-        Class::CH => chaos::answer(&mut reply, question, context.settings),
-        _ => reply.refuse(Rcode::REFUSED, Some(ExtendedError::NotAuthoritative)),
-    }
-    Ok(Answered::Here(reply.finish()))
+            withheld => Step::Withheld(withheld),
+        },
+        _ => find::refuse(&mut reply, asker, None, Rcode::REFUSED, Some(ExtendedError::NotAuthoritative)),
+    };
+    Ok(match step {
+        Step::Written => Answered::Here(reply.finish()),
+        Step::Miss(zone) => Answered::Miss(zone),
+        Step::Withheld(verdict) => Answered::Withheld(verdict),
+    })
 }
 
 /// Answers with the question and a code.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cache::{Cache, CachedAnswer, CachedRrset, Failure, Filled, Freshness, Hit, Kind};
+use filters::Verdict;
 use wire::{Class, Full, Name, NameRef, Question, Rcode, Rtype, Section, Writer};
+use zones::ZoneSlot;
 
 use crate::line::{
-    find::Step,
+    find::{Step, refuse},
+    judge::{Asker, Finding},
     reply::{ExtendedError, Reply},
 };
 use crate::parking::Waiter;
@@ -50,17 +53,20 @@ pub(super) fn answer(
     reply: &mut Reply<'_, '_>,
     question: &Question<'_>,
     zone: u64,
-    apex: NameRef<'_>,
-    on_demand: Option<OnDemand<'_>>,
-    counters: &Counters,
+    slot: &ZoneSlot,
+    asker: &Asker<'_>,
 ) -> Step {
-    let Some(OnDemand { cache, misses, clock }) = on_demand else {
-        reply.refuse(Rcode::SERVFAIL, Some(ExtendedError::NotReady));
-        return Step::Written;
+    let counters = asker.context.counters;
+    let Some(OnDemand { cache, misses, clock }) = asker.context.on_demand else {
+        return refuse(reply, asker, Some(slot), Rcode::SERVFAIL, Some(ExtendedError::NotReady));
     };
     let now = clock();
     match cache.get(zone, question.name, question.rtype, now) {
         Some(Hit { answer, freshness: freshness @ (Freshness::Fresh | Freshness::FreshButDue) }) => {
+            let verdict = judge(asker, slot, &answer, answer.expires_in_s(now), IsHit::Yes);
+            if verdict != Verdict::Serve {
+                return Step::Withheld(verdict);
+            }
             if freshness == Freshness::FreshButDue {
                 counters.on_demand(OnDemandEvent::Prefetch);
                 misses.prefetch(Miss { zone, qname: question.name.to_owned(), qtype: question.rtype });
@@ -70,14 +76,57 @@ pub(super) fn answer(
         }
         // Whether a stale answer may be given is for whoever asks the origin to say.
         Some(Hit { freshness: Freshness::Stale, .. }) | None => {
-            let Some(answer) = cache.synthesise(zone, apex, question.name, question.rtype, now) else {
-                return Step::Miss(zone);
+            let Some(answer) = cache.synthesise(zone, slot.apex(), question.name, question.rtype, now) else {
+                return match asker.judge_miss(slot) {
+                    Verdict::Serve => Step::Miss(zone),
+                    withheld => Step::Withheld(withheld),
+                };
             };
+            let verdict = judge(asker, slot, &answer, answer.expires_in_s(now), IsHit::No);
+            if verdict != Verdict::Serve {
+                return Step::Withheld(verdict);
+            }
             counters.on_demand(OnDemandEvent::Synthesised);
             write(reply, question, &answer, Age::Fresh(0));
         }
     }
     Step::Written
+}
+
+/// Whether somebody asked for it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IsHit {
+    Yes,
+    No,
+}
+
+/// Has the filters judge an answer of an origin.
+fn judge(asker: &Asker<'_>, slot: &ZoneSlot, answer: &CachedAnswer, ttl_s: u32, is_hit: IsHit) -> Verdict {
+    if asker.is_exempt() {
+        return Verdict::Serve;
+    }
+    let kind = match answer.kind() {
+        Kind::Found | Kind::Alias => filters::Kind::Answer,
+        Kind::NoData => filters::Kind::NoData,
+        Kind::NxDomain => filters::Kind::NoName,
+        Kind::Referral => filters::Kind::Referral,
+        Kind::Error => filters::Kind::Error,
+    };
+    let servers = |rrset: &CachedRrset<'_>| rrset.section == Section::Authority && rrset.rtype == Rtype::NS;
+    let cut = match answer.kind() {
+        Kind::Referral => answer.rrsets().find(servers).map(|rrset| rrset.owner(answer.qname())),
+        _ => None,
+    };
+    asker.judge(Some(slot), Finding { kind, ttl_s, cut, is_hit: is_hit == IsHit::Yes })
+}
+
+/// Has the filters judge what became of a miss; its zone may have gone since.
+pub(super) fn judge_filled(asker: &Asker<'_>, slot: Option<&ZoneSlot>, filled: &Filled, now: Instant) -> Verdict {
+    match (filled, slot) {
+        (Filled::Answer(answer), Some(slot)) => judge(asker, slot, answer, answer.expires_in_s(now), IsHit::No),
+        (Filled::Stale(answer), Some(slot)) => judge(asker, slot, answer, answer.stale_ttl_s(), IsHit::No),
+        _ => asker.judge(slot, Finding::ERROR),
+    }
 }
 
 /// Answers with what became of a miss.

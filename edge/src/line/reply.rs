@@ -2,7 +2,7 @@
 
 use wire::{Flags, Full, Header, Question, Rcode, Writer, edns::option};
 
-use crate::line::request::Form;
+use crate::line::request::{EdnsReply, Form};
 
 /// Extended DNS errors that are sent (RFC 8914 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,47 @@ fn reply_flags(header: Header) -> Flags {
         .with_rd(header.flags.rd())
         .with_cd(header.flags.cd())
 }
+
+/// An answer that only says that the client is to ask again over TCP, and is no longer than its query: whoever is made to
+/// get it, it is not worth their while who make it so.
+pub(super) fn write_slip(
+    out: &mut [u8],
+    form: &Form<'_>,
+    question: Option<&Question<'_>>,
+    query_bytes: usize,
+) -> Finished {
+    let limit = form.limit.min(query_bytes);
+    let with = |out: &mut [u8], cookie: bool| {
+        let edns = form.edns.as_ref().map(|edns| EdnsReply {
+            udp_payload_bytes: edns.udp_payload_bytes,
+            dnssec_ok: edns.dnssec_ok,
+            cookie: edns.cookie.filter(|_| cookie),
+            ..EdnsReply::default()
+        });
+        let form = Form { header: form.header, limit, edns };
+        let mut reply = Reply::begin(out, &form, question)?;
+        // Where the rest is written without looking, it has to fit.
+        if reply.writer.len() + form.edns.as_ref().map_or(0, EdnsReply::bytes) > limit {
+            return Err(Full);
+        }
+        reply.set_truncated();
+        Ok(reply.finish())
+    };
+    let finished = with(out, true).or_else(|Full| with(out, false));
+    finished.unwrap_or_else(|Full| write_bare_slip(out, form.header, Rcode::NOERROR))
+}
+
+/// The same to what could not be read further.
+pub(super) fn write_bare_slip(out: &mut [u8], header: Header, rcode: Rcode) -> Finished {
+    let finished = write_bare(out, header, rcode);
+    if let Some(flags) = out.get_mut(2) {
+        *flags |= TC;
+    }
+    Finished { truncated: true, ..finished }
+}
+
+/// The TC bit in the third octet of a header (RFC 1035 §4.1.1).
+const TC: u8 = 0x02;
 
 /// An answer of a header alone, to what could not be read further. `out` must hold at least a header.
 pub(super) fn write_bare(out: &mut [u8], header: Header, rcode: Rcode) -> Finished {

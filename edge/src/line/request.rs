@@ -1,7 +1,5 @@
 //! The third room: a message becomes a request, with all that EDNS says about how to answer it.
 
-use std::net::IpAddr;
-
 use wire::{Edns, Header, Query, Rcode, Rejected, edns::option};
 
 use crate::{
@@ -25,6 +23,8 @@ pub(super) struct Request<'a> {
     pub(super) refused: Option<Rcode>,
     /// It has a COOKIE option, and cookies are on.
     pub(super) has_cookie: bool,
+    /// That option has a cookie that was made for this client.
+    pub(super) is_proven: bool,
 }
 
 /// What an answer must look like, whatever is in it.
@@ -60,7 +60,15 @@ pub(super) enum Parsed<'a> {
 }
 
 /// Reads a message.
-pub(super) fn parse<'a>(message: &'a [u8], client: &Client, settings: &'a Settings, now_s: u32) -> Parsed<'a> {
+///
+/// `cookie` is what its COOKIE option is worth, where that is known already.
+pub(super) fn parse<'a>(
+    message: &'a [u8],
+    client: &Client,
+    settings: &'a Settings,
+    now_s: u32,
+    cookie: Option<Cookie>,
+) -> Parsed<'a> {
     let query = match Query::parse(message) {
         Ok(query) => query,
         Err(Rejected::FormErr(header)) => return Parsed::Rejected(header, Rcode::FORMERR),
@@ -69,9 +77,13 @@ pub(super) fn parse<'a>(message: &'a [u8], client: &Client, settings: &'a Settin
         Err(Rejected::Ignore(_)) => return Parsed::Drop(DropReason::Short),
     };
     let form = Form { header: query.header, limit: plain_limit(client), edns: None };
-    let mut request = Request { query, form, refused: None, has_cookie: false };
+    let mut request = Request { query, form, refused: None, has_cookie: false, is_proven: false };
     if let Some(edns) = query.edns {
-        read_edns(&mut request, &edns, client, settings, now_s);
+        let check = |data: &[u8]| {
+            let ip = || client.peer.ip().to_canonical();
+            cookie.unwrap_or_else(|| cookie::check(data, ip(), &settings.cookie_secrets, now_s))
+        };
+        read_edns(&mut request, &edns, client, settings, check);
     }
     Parsed::Request(request)
 }
@@ -84,7 +96,13 @@ pub(super) fn plain_limit(client: &Client) -> usize {
     }
 }
 
-fn read_edns<'a>(request: &mut Request<'a>, edns: &Edns<'a>, client: &Client, settings: &'a Settings, now_s: u32) {
+fn read_edns<'a>(
+    request: &mut Request<'a>,
+    edns: &Edns<'a>,
+    client: &Client,
+    settings: &'a Settings,
+    check: impl Fn(&[u8]) -> Cookie,
+) {
     let ours = settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN);
     if client.transport == Transport::Udp {
         request.form.limit = usize::from(edns.udp_size.clamp(UDP_PAYLOAD_BYTES_MIN, ours));
@@ -94,7 +112,7 @@ fn read_edns<'a>(request: &mut Request<'a>, edns: &Edns<'a>, client: &Client, se
         // Nothing is known about the options of another version.
         request.refused = Some(Rcode::BADVERS);
     } else {
-        request.refused = read_options(request, edns, &mut reply, client, settings, now_s).err();
+        request.refused = read_options(request, edns, &mut reply, client, settings, check).err();
     }
     request.form.edns = Some(reply);
 }
@@ -105,21 +123,20 @@ fn read_options<'a>(
     reply: &mut EdnsReply<'a>,
     client: &Client,
     settings: &'a Settings,
-    now_s: u32,
+    check: impl Fn(&[u8]) -> Cookie,
 ) -> Result<(), Rcode> {
     for (code, data) in edns.options() {
         match code {
             option::NSID => reply.nsid = settings.nsid_to_send(),
             // Only the first one counts (RFC 7873 §5.2).
             option::COOKIE if !request.has_cookie => {
-                let ip: IpAddr = client.peer.ip().to_canonical();
-                let (proven, option) = match cookie::check(data, ip, &settings.cookie_secrets, now_s) {
+                let (proven, option) = match check(data) {
                     Cookie::Off => continue,
                     Cookie::Malformed => return Err(Rcode::FORMERR),
                     Cookie::Unproven { reply } => (false, reply),
                     Cookie::Proven { reply } => (true, reply),
                 };
-                request.has_cookie = true;
+                (request.has_cookie, request.is_proven) = (true, proven);
                 reply.cookie = Some(option);
                 if settings.cookies_required && !proven && client.transport == Transport::Udp {
                     request.refused = Some(Rcode::BADCOOKIE);

@@ -1,10 +1,15 @@
 //! What those get who sign their queries: answers that are signed too, and over TCP whole zones or their differences. Who
 //! they are, and what is given out, is the [`TransferHandler`]'s to say.
 
+use filters::{Admission, Verdict};
 use wire::{Opcode, Query, Rcode, Rtype};
 
 use crate::{
-    line::{Client, Context, Finished, Request, count_foreign, refuse, refuse_key, try_answer},
+    line::{
+        Client, Context, Finished, Request, count_foreign,
+        judge::{Asker, Finding},
+        refuse, refuse_key, try_answer,
+    },
     stats::Family,
 };
 
@@ -98,36 +103,40 @@ pub(super) enum Answered {
     Here(Finished),
     /// One of so many bytes that was written elsewhere.
     Elsewhere(usize),
+    /// The filters would not have it answered.
+    Withheld(Verdict),
 }
 
 /// Answers a signed query.
-pub(super) fn answer_signed(
-    out: &mut [u8],
-    request: &mut Request<'_>,
-    client: &Client,
-    context: &Context<'_>,
-) -> Answered {
-    let signed = match context.transfers {
+pub(super) fn answer_signed(out: &mut [u8], request: &mut Request<'_>, client: &Client, asker: &Asker<'_>) -> Answered {
+    let signed = match asker.context.transfers {
         Some(handler) => handler.query(request.query.message, client, out),
         None => SignedQuery::Stranger,
     };
     let signer = match signed {
-        SignedQuery::Stranger => return Answered::Here(refuse_key(out, request)),
+        SignedQuery::Stranger => {
+            return match asker.judge(None, Finding::ERROR) {
+                Verdict::Serve => Answered::Here(refuse_key(out, request)),
+                withheld => Answered::Withheld(withheld),
+            };
+        }
         SignedQuery::Answer(bytes) => return Answered::Elsewhere(bytes),
         SignedQuery::Sign(signer) => signer,
     };
     request.form.limit = request.form.limit.saturating_sub(signer.bytes());
-    let finished = answer_plain(out, request, context);
+    // Who has a key of ours is no stranger whose flood could be meant.
+    let asker = Asker { admission: &Admission::EXEMPT, ..*asker };
+    let finished = answer_plain(out, request, &asker);
     let bytes = signer.sign(out, finished.bytes);
     Answered::Here(Finished { bytes, ..finished })
 }
 
-fn answer_plain(out: &mut [u8], request: &Request<'_>, context: &Context<'_>) -> Finished {
+fn answer_plain(out: &mut [u8], request: &Request<'_>, asker: &Asker<'_>) -> Finished {
     match (&request.query.question, request.refused) {
-        (Some(question), None) => match try_answer(out, &request.form, question, context) {
+        (Some(question), None) => match try_answer(out, &request.form, question, asker) {
             Ok(super::Answered::Here(finished)) => finished,
             // Signed queries are those of other nodes, which have origins of their own to ask.
-            Ok(super::Answered::Miss(_)) | Err(wire::Full) => refuse(out, request, Rcode::SERVFAIL),
+            Ok(_) | Err(wire::Full) => refuse(out, request, Rcode::SERVFAIL),
         },
         (_, refused) => refuse(out, request, refused.unwrap_or(Rcode::FORMERR)),
     }

@@ -13,6 +13,7 @@
 
 mod judge;
 mod load;
+mod own_questions;
 mod rotation;
 mod round;
 
@@ -33,6 +34,7 @@ use wire::{Name, Rtype};
 use crate::{bind::LANE_WAIT_MAX, sockets::UdpSocket};
 use judge::Verdicts;
 use load::Load;
+pub(crate) use own_questions::OwnQuestions;
 use rotation::Rotation;
 use round::Round;
 
@@ -87,6 +89,7 @@ pub(crate) struct SelfChecker {
     pub(crate) zones: Arc<zones::Zones>,
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) sockets: Vec<Arc<UdpSocket>>,
+    pub(crate) own_questions: Arc<OwnQuestions>,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -105,7 +108,8 @@ impl SelfChecker {
             let settings = self.check.settings.load_full();
             let targets = targets(&self.addresses, &settings.service_addresses);
             let questions = rotation.next(&self.zones.load(), &settings.checks, verdicts.failing(), began);
-            let round = Round::ask(&targets, &questions, turn);
+            self.own_questions.set_addresses(targets.iter().map(|target| target.address.ip()));
+            let round = Round::ask(&targets, &questions, turn, &self.own_questions);
             let report = verdicts.judge(&targets, &round, &settings.checks, &self.zones.load());
             self.check.answers.publish_report(report, Instant::now());
             let dropped_before = std::mem::replace(&mut dropped, self.dropped());

@@ -13,6 +13,7 @@ use wire::{Class, Name, Rtype, Writer};
 
 use super::{
     Target,
+    own_questions::{OwnPort, OwnQuestions},
     rotation::{Question, Subject},
 };
 
@@ -59,7 +60,7 @@ pub(super) struct Round {
 
 impl Round {
     /// Asks, and waits for the answers.
-    pub(super) fn ask(targets: &[Target], questions: &[(Subject, Question)], turn: usize) -> Round {
+    pub(super) fn ask(targets: &[Target], questions: &[(Subject, Question)], turn: usize, own: &OwnQuestions) -> Round {
         let mut round = Round {
             ports_answered: vec![0; targets.len()],
             unreachable: vec![None; targets.len()],
@@ -68,8 +69,10 @@ impl Round {
         let mut ports = Vec::new();
         for (index, target) in targets.iter().enumerate() {
             for _ in 0..PORTS {
-                match open(target.address) {
-                    Ok(socket) => ports.push(Port { socket, target: index, asked: Vec::new(), answered: false }),
+                match open(target.address, own) {
+                    Ok((socket, own)) => {
+                        ports.push(Port { socket, _own: own, target: index, asked: Vec::new(), answered: false });
+                    }
                     Err(why) => round.unreachable[index] = Some(why.to_string()),
                 }
             }
@@ -86,7 +89,7 @@ impl Round {
         {
             let id = turn as u16;
             let mut asked = Asked { subject: subject.clone(), question: *question, target, id, answer: None };
-            let answer = ask_tcp(targets[target].address, &message(question, id));
+            let answer = ask_tcp(targets[target].address, &message(question, id), own);
             let outcome = answer.map(|answer| asked.answer = Some(answer)).map_err(|why| why.to_string());
             round.tcp = Some((asked, outcome));
         }
@@ -99,7 +102,7 @@ impl Round {
     }
 
     /// Every port asks something that has to be answered; every question goes to another address each turn.
-    fn send(&mut self, ports: &mut [Port], questions: &[(Subject, Question)], turn: usize) {
+    fn send(&mut self, ports: &mut [Port<'_>], questions: &[(Subject, Question)], turn: usize) {
         if ports.is_empty() {
             return;
         }
@@ -123,11 +126,11 @@ impl Round {
         }
     }
 
-    fn receive(&mut self, ports: &mut [Port]) {
+    fn receive(&mut self, ports: &mut [Port<'_>]) {
         let until = Instant::now() + UDP_WAIT_MAX;
         let mut buffer = [0; ANSWER_BYTES_MAX];
         loop {
-            let waits = |port: &Port| {
+            let waits = |port: &Port<'_>| {
                 let open = |(at, _): &&(usize, Instant)| self.asked[*at].answer.is_none();
                 port.asked.iter().filter(open).any(|(at, _)| self.asked[*at].subject.is_prompt())
             };
@@ -150,7 +153,7 @@ impl Round {
     }
 
     /// Takes what a port has got.
-    fn take(&mut self, port: &mut Port, buffer: &mut [u8]) {
+    fn take(&mut self, port: &mut Port<'_>, buffer: &mut [u8]) {
         loop {
             match port.socket.recv(buffer) {
                 Ok(length) => {
@@ -175,8 +178,9 @@ impl Round {
 }
 
 /// A socket of its own, so a port of its own.
-struct Port {
+struct Port<'o> {
     socket: UdpSocket,
+    _own: OwnPort<'o>,
     target: usize,
     /// What was asked from it, by its place, and when.
     asked: Vec<(usize, Instant)>,
@@ -184,13 +188,14 @@ struct Port {
 }
 
 /// A socket at the very address that it asks: what is not on this machine must not be answered by another.
-fn open(to: SocketAddr) -> io::Result<UdpSocket> {
+fn open(to: SocketAddr, questions: &OwnQuestions) -> io::Result<(UdpSocket, OwnPort<'_>)> {
     let mut own = to;
     own.set_port(0);
     let socket = UdpSocket::bind(own)?;
     socket.connect(to)?;
     socket.set_nonblocking(true)?;
-    Ok(socket)
+    let port = questions.open(socket.local_addr()?.port());
+    Ok((socket, port))
 }
 
 /// The message that asks. Where any question will do, it is one for the server's name.
@@ -213,13 +218,14 @@ fn message(question: &Question, id: u16) -> Vec<u8> {
     buffer[..length].to_vec()
 }
 
-fn ask_tcp(to: SocketAddr, message: &[u8]) -> io::Result<Vec<u8>> {
+fn ask_tcp(to: SocketAddr, message: &[u8], questions: &OwnQuestions) -> io::Result<Vec<u8>> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     let mut own = to;
     own.set_port(0);
     socket.bind(&own.into())?;
     socket.connect_timeout(&to.into(), TCP_WAIT_MAX)?;
     let mut stream = TcpStream::from(socket);
+    let _port = questions.open(stream.local_addr()?.port());
     stream.set_read_timeout(Some(TCP_WAIT_MAX))?;
     stream.set_write_timeout(Some(TCP_WAIT_MAX))?;
     let mut bytes = (message.len() as u16).to_be_bytes().to_vec();

@@ -40,6 +40,7 @@ const PKTINFO_V4_BYTES: usize = CONTROL_DATA_OFFSET + size_of::<libc::in_pktinfo
 const PKTINFO_V6_BYTES: usize = CONTROL_DATA_OFFSET + size_of::<libc::in6_pktinfo>();
 
 /// A received datagram.
+#[derive(Clone, Copy)]
 pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) peer: SocketAddr,
@@ -101,13 +102,70 @@ impl UdpSocket {
     }
 }
 
-/// An answer: which datagram it is for, where it stands, and the length of its control message.
+/// An answer: which datagram it is for, and where it stands.
 #[derive(Clone, Copy, Default)]
 struct ToSend {
     index: usize,
     start: usize,
     length: usize,
-    control_bytes: usize,
+}
+
+/// The datagrams of a batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Received<'a> {
+    queries: &'a [u8],
+    names: &'a [RawName],
+    controls: &'a [RawControl],
+    headers: &'a [libc::mmsghdr],
+}
+
+impl<'a> Received<'a> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.headers.len()
+    }
+
+    /// One of them; none if it came from nowhere.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<Datagram<'a>> {
+        let header = self.headers.get(index)?;
+        let name = self.names.get(index)?;
+        let offset = index * QUERY_STRIDE_BYTES;
+        let length = (header.msg_len as usize).min(QUERY_BYTES_MAX);
+        Some(Datagram {
+            bytes: self.queries.get(offset..offset + length)?,
+            peer: read_peer(name)?,
+            name,
+            name_bytes: header.msg_hdr.msg_namelen,
+            control: self.controls.get(index).filter(|_| header.msg_hdr.msg_controllen > 0),
+        })
+    }
+}
+
+/// Where the answers to a batch are written, in any order, one to a datagram.
+pub(crate) struct Answers<'a> {
+    room: &'a mut [u8],
+    to_send: &'a mut [ToSend],
+    count: &'a mut usize,
+    /// Where the next one begins.
+    start: usize,
+}
+
+impl Answers<'_> {
+    /// Answers the datagram with this index: `respond` writes to the slice, which has [`ANSWER_BYTES_MAX`] bytes, and returns
+    /// how many are to be sent; 0 sends nothing.
+    #[inline]
+    pub(crate) fn answer(&mut self, index: usize, respond: impl FnOnce(&mut [u8]) -> usize) {
+        let Some(room) = self.room.get_mut(self.start..self.start + ANSWER_BYTES_MAX) else { return };
+        let length = respond(room).min(ANSWER_BYTES_MAX);
+        if length > 0
+            && let Some(place) = self.to_send.get_mut(*self.count)
+        {
+            *place = ToSend { index, start: self.start, length };
+            *self.count += 1;
+            self.start += length;
+        }
+    }
 }
 
 /// What became of a batch's answers.
@@ -249,34 +307,13 @@ impl Batch {
         }
     }
 
-    /// Has each received datagram answered: `respond` writes to the slice, which has at least [`ANSWER_BYTES_MAX`]
-    /// bytes, and returns how many are to be sent; 0 sends nothing.
-    pub(crate) fn answer(&mut self, mut respond: impl FnMut(Datagram<'_>, &mut [u8]) -> usize) {
-        let mut start = 0;
-        for index in 0..std::mem::take(&mut self.received) {
-            let length = (self.receive_headers[index].msg_len as usize).min(QUERY_BYTES_MAX);
-            let offset = index * QUERY_STRIDE_BYTES;
-            let Some(peer) = read_peer(&self.names[index]) else { continue };
-            let header = &self.receive_headers[index].msg_hdr;
-            let datagram = Datagram {
-                bytes: &self.queries[offset..offset + length],
-                peer,
-                name: &self.names[index],
-                name_bytes: header.msg_namelen,
-                control: (header.msg_controllen > 0).then_some(&self.controls[index]),
-            };
-            let room = &mut self.answers[start..start + ANSWER_BYTES_MAX];
-            let length = respond(datagram, room).min(ANSWER_BYTES_MAX);
-            if length > 0 {
-                let control_bytes = match self.receive_headers[index].msg_hdr.msg_controllen {
-                    0 => 0,
-                    _ => prepare_control(&mut self.controls[index]),
-                };
-                self.to_send[self.to_send_count] = ToSend { index, start, length, control_bytes };
-                self.to_send_count += 1;
-                start += length;
-            }
-        }
+    /// What was received, and where its answers go.
+    pub(crate) fn split(&mut self) -> (Received<'_>, Answers<'_>) {
+        let received = std::mem::take(&mut self.received);
+        let headers = self.receive_headers.get(..received).unwrap_or_default();
+        let received = Received { queries: &self.queries, names: &self.names, controls: &self.controls, headers };
+        let (room, to_send) = (&mut *self.answers, &mut *self.to_send);
+        (received, Answers { room, to_send, count: &mut self.to_send_count, start: 0 })
     }
 
     /// Sends the answers. Never waits: what the send buffer has no room for is lost, as on any full link.
@@ -287,7 +324,12 @@ impl Batch {
         let names = self.names.as_mut_ptr();
         let controls = self.controls.as_mut_ptr();
         for position in 0..count {
-            let ToSend { index, start, length, control_bytes } = self.to_send[position];
+            let ToSend { index, start, length } = self.to_send[position];
+            let control_bytes = match self.receive_headers[index].msg_hdr.msg_controllen {
+                0 => 0,
+                // Each datagram has one answer at most, so this is done once.
+                _ => prepare_control(&mut self.controls[index]),
+            };
             self.send_vectors[position] = libc::iovec { iov_base: answers.wrapping_add(start).cast(), iov_len: length };
             self.send_headers[position] = libc::mmsghdr {
                 msg_hdr: libc::msghdr {

@@ -11,7 +11,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, OwnedFd},
 };
 
-pub(crate) use batch::{Batch, Datagram, Sent, WayBack};
+pub(crate) use batch::{Answers, BATCH_DATAGRAMS_MAX, Batch, Datagram, Received, Sent, WayBack};
 pub(crate) use wait::Waiter;
 
 /// What SO_MEMINFO gives: this many numbers (SK_MEMINFO_VARS), of which the last counts drops (SK_MEMINFO_DROPS).

@@ -179,9 +179,10 @@ impl Connection {
             match self.lane.respond(message, &client, &mut self.pending) {
                 Left::Nothing => {}
                 Left::Stream(stream) => self.send_stream(stream).await?,
-                Left::Miss(zone) => {
+                Left::Miss(zone, admission) => {
                     let sender = self.waiting.sender();
-                    if self.lane.park(message, zone, &client, sender, &mut self.pending) == Parked::Waits {
+                    if self.lane.park(message, (zone, &admission), &client, sender, &mut self.pending) == Parked::Waits
+                    {
                         self.waiting.number += 1;
                     }
                 }
@@ -214,7 +215,7 @@ impl Connection {
         let mut next = Some(completed);
         while let Some(Completed { query, filled }) = next {
             self.waiting.number = self.waiting.number.saturating_sub(1);
-            self.lane.respond_filled(&query.message, &client, &filled, &mut self.pending);
+            self.lane.respond_filled(&query.message, &client, &query.admission, &filled, &mut self.pending);
             let more = self.pending.len() < PENDING_BYTES;
             next = self.waiting.channel.as_mut().filter(|_| more).and_then(|(_, receiver)| receiver.try_recv().ok());
         }

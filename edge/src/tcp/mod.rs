@@ -19,10 +19,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use filters::Admission;
+
 use crate::settings::UDP_PAYLOAD_BYTES_MIN;
 use crate::{
     Shared,
-    line::{self, Begun, Client, MessageStream, Responded},
+    line::{self, Begun, Client, Context, MessageStream, Responded},
     parking::{Completed, CompletedReceiver, CompletedSender},
     stats::{Counters, DropReason, Transport},
 };
@@ -46,6 +48,8 @@ pub(crate) struct TcpWorker {
     pub(crate) listeners: Vec<StdListener>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) counters: Arc<Counters>,
+    /// This thread's way to ask the filters.
+    pub(crate) lane: filters::Lane,
     pub(crate) connections: Arc<Connections>,
     /// Queries of the UDP lane that had to wait and do so no longer.
     pub(crate) completed: CompletedReceiver,
@@ -56,6 +60,7 @@ pub(crate) struct TcpWorker {
 struct Lane {
     shared: Arc<Shared>,
     counters: Arc<Counters>,
+    filters: filters::Lane,
     connections: Arc<Connections>,
     /// Where an answer is written before its length is known: one for all connections, since answering never waits.
     scratch: RefCell<Box<[u8]>>,
@@ -68,6 +73,7 @@ impl TcpWorker {
         let lane = Rc::new(Lane {
             shared: self.shared,
             counters: self.counters,
+            filters: self.lane,
             connections: self.connections,
             scratch: RefCell::new(vec![0; wire::MESSAGE_BYTES_MAX].into()),
         });
@@ -144,53 +150,72 @@ enum Left {
     Nothing,
     /// To send a transfer.
     Stream(Box<dyn MessageStream>),
-    /// To ask the origin of the zone with this number.
-    Miss(u64),
+    /// To ask the origin of the zone with this number; what the filters found is kept until then.
+    Miss(u64, Admission),
 }
 
 impl Lane {
     /// Answers a message behind what is pending, with its length in front, as far as that needs no waiting.
     fn respond(&self, message: &[u8], client: &Client, pending: &mut Vec<u8>) -> Left {
         let mut scratch = self.scratch.borrow_mut();
-        let begun = self.shared.with_context(&self.counters, |context| {
+        let begun = self.shared.with_context(&self.counters, &self.filters, |context| {
             match line::begin_transfer(message, client, context, &mut scratch) {
-                Begun::Not => Err(line::respond_or_miss(message, client, context, &mut scratch)),
+                Begun::Not => Err(self.answer(message, client, context, &mut scratch)),
                 begun => Ok(begun),
             }
         });
         let length = match begun {
             Ok(Begun::Stream(stream)) => return Left::Stream(stream),
-            Err(Responded::Miss(zone)) => return Left::Miss(zone),
-            Ok(Begun::Answer(length)) | Err(Responded::Answer(length)) => length,
+            Err((Responded::Miss(zone), admission)) => return Left::Miss(zone, admission),
+            Ok(Begun::Answer(length)) | Err((Responded::Answer(length), _)) => length,
             Ok(Begun::Not) => 0,
         };
         push_message(pending, scratch.get(..length).unwrap_or_default());
         Left::Nothing
     }
 
+    /// Takes a message through all rooms.
+    fn answer(&self, message: &[u8], client: &Client, context: &Context<'_>, out: &mut [u8]) -> (Responded, Admission) {
+        let Some(seen) = line::see(message, client, context) else {
+            return (Responded::Answer(0), Admission::EXEMPT);
+        };
+        let admission = match self.shared.own_questions.is_from_us(client.peer) {
+            true => Admission::EXEMPT,
+            false => line::admit(&seen, context),
+        };
+        (line::answer_admitted(&seen, &admission, client, context, out), admission)
+    }
+
     /// Lets a message wait for the origin of its zone; answers it behind what is pending if it cannot.
     fn park(
         &self,
         message: &[u8],
-        zone: u64,
+        (zone, admission): (u64, &Admission),
         client: &Client,
         completed: &CompletedSender,
         pending: &mut Vec<u8>,
     ) -> Parked {
-        match self.shared.park(message, None, zone, completed, &self.counters) {
+        match self.shared.park(message, admission, None, zone, completed, &self.counters) {
             Ok(()) => Parked::Waits,
             Err(filled) => {
-                self.respond_filled(message, client, &filled, pending);
+                self.respond_filled(message, client, admission, &filled, pending);
                 Parked::Answered
             }
         }
     }
 
     /// Answers a message that was a miss behind what is pending.
-    fn respond_filled(&self, message: &[u8], client: &Client, filled: &cache::Filled, pending: &mut Vec<u8>) {
+    fn respond_filled(
+        &self,
+        message: &[u8],
+        client: &Client,
+        admission: &Admission,
+        filled: &cache::Filled,
+        pending: &mut Vec<u8>,
+    ) {
         let mut scratch = self.scratch.borrow_mut();
-        let length = self.shared.with_context(&self.counters, |context| {
-            line::respond_filled(message, client, context, filled, &mut scratch)
+        let length = self.shared.with_context(&self.counters, &self.filters, |context| {
+            line::respond_filled(message, client, admission, context, filled, &mut scratch)
         });
         push_message(pending, scratch.get(..length).unwrap_or_default());
     }
@@ -199,12 +224,12 @@ impl Lane {
     fn answer_datagram(&self, Completed { query, filled }: &Completed) {
         let Some(datagram) = &query.datagram else { return };
         let mut scratch = self.scratch.borrow_mut();
-        let length = self.shared.with_context(&self.counters, |context| {
+        let length = self.shared.with_context(&self.counters, &self.filters, |context| {
             let room = usize::from(context.settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
             let client = Client { peer: datagram.back.peer, transport: Transport::Udp, idle: Duration::ZERO };
             let room = room.min(scratch.len());
             let out = scratch.get_mut(..room).unwrap_or_default();
-            line::respond_filled(&query.message, &client, context, filled, out)
+            line::respond_filled(&query.message, &client, &query.admission, context, filled, out)
         });
         let Some(answer) = scratch.get(..length).filter(|answer| !answer.is_empty()) else { return };
         match datagram.socket.send_back(answer, &datagram.back) {

@@ -3,12 +3,21 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use config::Defences;
 use edge::{NotifyHandler, NotifyOutcome};
+use filters::Filters;
 
 /// Whatever is waited for comes within this time.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// All filters are on, and never limit who asks over the loopback interface: a test asks more than one client may.
+pub(crate) fn filters_but_for_loopback() -> Arc<Filters> {
+    let allow = ["127.0.0.0/8", "::1/128"].map(|prefix| prefix.parse().unwrap()).to_vec();
+    Arc::new(Filters::new(&Defences { allow, ..Defences::default() }, [1, 2]))
+}
 
 /// Refuses every NOTIFY.
 pub(crate) struct NoNotify;

@@ -74,7 +74,7 @@ impl Node {
 
     /// Answers it with records so many times.
     fn answers(&self, message: &[u8], s: u64, times: u32) {
-        let found = Found { zone: None, kind: Kind::Answer, ttl_s: 60, cut: None };
+        let found = Found { zone: None, kind: Kind::Answer, ttl_s: 60, cut: None, is_hit: false };
         for _ in 0..times {
             self.with(message, s, |gate, view| gate.judge(view, &gate.admit(view), &found));
         }

@@ -7,7 +7,12 @@ mod sections;
 mod signed;
 mod zone;
 
-use std::{fmt::Write, net::SocketAddr, time::Duration};
+use std::{
+    fmt::Write,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use wire::{Class, Edns, Flags, Message, Name, Opcode, Rtype, Section, Writer, edns::option};
 
@@ -187,14 +192,22 @@ pub(super) struct Case {
     pub(super) now_s: u32,
     pub(super) counters: Counters,
     pub(super) transfers: Option<Box<dyn TransferHandler>>,
+    pub(super) lane: filters::Lane,
     on_demand: Option<on_demand::Rig>,
 }
+
+/// Filters that look at nothing, for all tests that are not about them.
+static NO_FILTERS: LazyLock<Arc<filters::Filters>> = LazyLock::new(|| {
+    let defences = config::Defences { mode: config::DefenceMode::Off, ..config::Defences::default() };
+    Arc::new(filters::Filters::new(&defences, [1, 2]))
+});
 
 impl Case {
     pub(super) fn new() -> Self {
         let (settings, peer) = (Settings::default(), PEER.parse().unwrap());
         let (now_s, counters, transfers) = (NOW_S, Counters::default(), None);
-        Case { zones: zones::Zones::new(), settings, peer, now_s, counters, transfers, on_demand: None }
+        let (zones, lane) = (zones::Zones::new(), NO_FILTERS.lane());
+        Case { zones, settings, peer, now_s, counters, transfers, lane, on_demand: None }
     }
 
     pub(super) fn respond(&self, message: &[u8], transport: Transport) -> Vec<u8> {
@@ -212,6 +225,7 @@ impl Case {
     /// Calls with all that an answer depends on.
     pub(super) fn with_context<R>(&self, call: impl FnOnce(&Context<'_>) -> R) -> R {
         let zones = self.zones.load();
+        let gate = self.lane.gate(crate::filter_time());
         let with = |on_demand: Option<OnDemand<'_>>| {
             call(&Context {
                 zones: &zones,
@@ -219,6 +233,7 @@ impl Case {
                 notify: &Notify,
                 transfers: self.transfers.as_deref(),
                 on_demand,
+                gate: &gate,
                 counters: &self.counters,
                 now_s: self.now_s,
             })

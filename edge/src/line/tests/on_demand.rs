@@ -9,6 +9,7 @@ use std::{
 };
 
 use cache::{Cache, CachedAnswer, Filled, TtlLimits};
+use filters::Admission;
 use wire::{Name, Query, Rcode, Rtype};
 use zones::{ZoneState, Zones};
 
@@ -99,7 +100,9 @@ impl Case {
     fn complete(&self, text: &str, filled: &Filled) -> Vec<String> {
         let client = Client { peer: PEER.parse().unwrap(), transport: Transport::Udp, idle: Duration::ZERO };
         let mut out = [0; 1232];
-        let length = self.with_context(|context| respond_filled(&query(text), &client, context, filled, &mut out));
+        let length = self.with_context(|context| {
+            respond_filled(&query(text), &client, &Admission::EXEMPT, context, filled, &mut out)
+        });
         render(&out[..length])
     }
 }
@@ -297,7 +300,9 @@ fn what_has_no_question_is_no_miss() {
     let filled = Filled::Answer(answer.into());
     for message in [&b""[..], &query("x.example.com A")[..20], &query(". A noquestion edns")] {
         assert!(Query::parse(message).is_err() || Query::parse(message).unwrap().question.is_none());
-        let length = edge.with_context(|context| respond_filled(message, &client, context, &filled, &mut [0; 512]));
+        let length = edge.with_context(|context| {
+            respond_filled(message, &client, &Admission::EXEMPT, context, &filled, &mut [0; 512])
+        });
         assert_eq!(length, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The second room: is this message worth parsing? Looks at no more than the header.
+//! The first word on a message, by its header and its source alone: whether anybody may be answered.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use crate::stats::DropReason;
 
 /// What becomes of a message before it is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Judged {
     /// It goes on.
     Pass,
     /// Nobody is answered.
@@ -14,16 +14,16 @@ pub(super) enum Verdict {
 }
 
 /// Judges a message by its header and its source.
-pub(super) fn admit(message: &[u8], peer: SocketAddr) -> Verdict {
+pub(super) fn judge(message: &[u8], peer: SocketAddr) -> Judged {
     let Some(header) = message.first_chunk::<{ wire::HEADER_BYTES }>() else {
-        return Verdict::Drop(DropReason::Short);
+        return Judged::Drop(DropReason::Short);
     };
     // QR: two servers must never answer each other's answers.
     if header[2] & 0x80 != 0 {
-        return Verdict::Drop(DropReason::Response);
+        return Judged::Drop(DropReason::Response);
     }
     if peer.port() == 0 {
-        return Verdict::Drop(DropReason::PortZero);
+        return Judged::Drop(DropReason::PortZero);
     }
-    Verdict::Pass
+    Judged::Pass
 }
