@@ -1,7 +1,9 @@
 //! Attacks arrive as they were made, and what comes back is counted where it belongs. Needs root and nft (package nftables).
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    collections::BTreeSet,
+    io::Read,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     time::Duration,
 };
 
@@ -122,6 +124,36 @@ fn answers_to_real_clients_are_left_alone_but_for_the_ports_of_attacks() {
     let mut buffer = [0; 64];
     assert_eq!(real.recv(&mut buffer).unwrap(), 10);
     assert_eq!(arrivals.read().unwrap().attacked.packets, packets);
+}
+
+#[test]
+fn connections_come_from_many_addresses_with_queries_in_heaps() {
+    let lab = Lab::new("attack-tcp").unwrap();
+    let (net, target, _socket) = ground(&lab).unwrap();
+    let listener = net.host("server").enter(|| TcpListener::bind((SERVER, 53))).unwrap().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let endless = Pace { lasts: None, ..pace(2000, 0.0) };
+    let running = Attack::Tcp.start(&target, &endless).unwrap();
+    let (mut sources, mut accepted, mut queries) = (BTreeSet::new(), Vec::new(), 0);
+    until("connections and queries", DEADLINE, || {
+        while let Ok((stream, from)) = listener.accept() {
+            stream.set_nonblocking(true).unwrap();
+            accepted.push(stream);
+            sources.insert(from.ip());
+        }
+        let mut buffer = [0; 4096];
+        for mut stream in &accepted {
+            let length = stream.read(&mut buffer).unwrap_or(0);
+            // The length of the first query, and that it has one question.
+            queries += usize::from(length > 100 && buffer[0] == 0 && buffer[6..8] == [0, 1]);
+        }
+        (accepted.len() > 1600 && queries > 10).then_some(())
+    })
+    .unwrap();
+    assert!(sources.iter().all(|source| source.to_string().starts_with("198.19.")));
+    assert!(sources.len() > 1000);
+    let sent = running.stop().unwrap().total();
+    assert!(sent.connections > 1600 && sent.packets > 100, "{sent:?}");
 }
 
 #[test]

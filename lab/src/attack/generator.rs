@@ -151,7 +151,7 @@ impl Kind {
 }
 
 /// Queries for names that exist, as resolvers write them.
-fn valid(facts: &Facts) -> Result<Vec<Vec<u8>>, LabError> {
+pub(super) fn valid(facts: &Facts) -> Result<Vec<Vec<u8>>, LabError> {
     let queries: Vec<Vec<u8>> = facts
         .names
         .iter()
@@ -172,7 +172,7 @@ fn under(suffix: &str) -> Result<Vec<Vec<u8>>, LabError> {
 }
 
 /// Queries with large answers.
-fn greedy(facts: &Facts) -> Result<Vec<Vec<u8>>, LabError> {
+pub(super) fn greedy(facts: &Facts) -> Result<Vec<Vec<u8>>, LabError> {
     let zones = facts.signed.iter().chain([&facts.zone]);
     let at_apex = zones.flat_map(|zone| [Rtype::ANY, Rtype::DNSKEY].map(|rtype| (zone.as_str(), rtype)));
     let large = facts.large.iter().flat_map(|(name, rtype)| [(name.as_str(), *rtype), (name.as_str(), Rtype::ANY)]);

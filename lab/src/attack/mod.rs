@@ -22,13 +22,14 @@ mod packets;
 mod pcap;
 mod random;
 mod sender;
+mod tcp;
 
 use std::{fmt, net::Ipv4Addr, time::Duration};
 
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use serde::Serialize;
 
-use crate::{LabError, Namespace, Rtype, dns};
+use crate::{LabError, Namespace, Rtype, clients, clients::Ground, dns};
 
 pub use arrivals::{Arrivals, Arrived, Counted};
 pub use packets::{PORT_MAX, PORT_MIN};
@@ -39,6 +40,9 @@ pub use sender::{RunningAttack, Second, Sent};
 pub const VICTIM: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 53);
 /// The addresses, 16 bits of prefix, from which TCP attacks come.
 pub const CONNECTING: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 0);
+
+/// Real resolvers that an attack comes through: the busiest, which the real clients are a part of.
+pub const RESOLVERS: usize = 2000;
 
 /// What is done to a name server.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, clap::ValueEnum, Serialize)]
@@ -62,7 +66,7 @@ pub enum Attack {
     Malformed,
     /// Idle, slow and very many TCP connections, and queries in heaps on them.
     Tcp,
-    /// Random names, random sources, reflection, broken packets, a prefix and a client, all at once.
+    /// Random names, random sources, reflection, broken packets, a prefix, a client and connections, all at once.
     Mixture,
     /// No attack: resolvers from everywhere want the same few names.
     FlashCrowd,
@@ -113,7 +117,9 @@ impl Attack {
             Attack::ReflectionPrefix => "addresses of a victim's /24 as sources, and questions with large answers",
             Attack::Malformed => "broken packets of all kinds, from random sources",
             Attack::Tcp => "idle, slow and very many TCP connections, and queries in heaps on them",
-            Attack::Mixture => "random names and sources, reflection, broken packets, a prefix and a client at once",
+            Attack::Mixture => {
+                "random names and sources, reflection, broken packets, a prefix, a client, TCP: all at once"
+            }
             Attack::FlashCrowd => "no attack: resolvers from everywhere want the same few names",
         }
     }
@@ -126,6 +132,15 @@ impl Attack {
     /// Whether it is made of packets that do not depend on answers, as a file of packets is.
     pub fn has_packets(self) -> bool {
         self != Attack::Tcp
+    }
+
+    /// The part of its rate that goes by TCP, from 0 to 1.
+    pub(crate) fn tcp_share(self) -> f64 {
+        match self {
+            Attack::Tcp => 1.0,
+            Attack::Mixture => 0.05,
+            _ => 0.0,
+        }
     }
 
     /// Begin it; it goes on until it is stopped, or for as long as `pace` says.
@@ -212,6 +227,26 @@ impl Target {
             own: ["10.0.0.0/8", "198.18.0.0/15"].map(str::to_owned).to_vec(),
             facts,
         })
+    }
+}
+
+impl Target {
+    /// The server of this ground, attacked from where its real clients are.
+    pub fn on(ground: &Ground) -> Result<Target, LabError> {
+        let numbered = |prefix: &str, count: u32, digits: usize, zone: &str| -> Vec<String> {
+            (0..count).map(|number| format!("{prefix}{number:0digits$}.{zone}")).collect()
+        };
+        let large = numbered("large", clients::LONG_NAMES, 2, clients::ZONE);
+        let facts = Facts {
+            zone: clients::ZONE.to_owned(),
+            names: numbered("n", clients::NAMES, 6, clients::ZONE),
+            suffix: clients::ZONE.to_owned(),
+            signed: vec![clients::SIGNED.to_owned()],
+            large: large.into_iter().map(|name| (name, Rtype::TXT)).collect(),
+            resolvers: clients::addresses(RESOLVERS),
+        };
+        let address = *ground.address().ip();
+        Target::across(ground.client(), "server", ground.server(), "client", address, facts)
     }
 }
 

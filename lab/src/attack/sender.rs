@@ -25,7 +25,7 @@ use nix::{
 };
 use serde::Serialize;
 
-use super::{Attack, Pace, Target, generator::Generator, link_of, packets::ETHERNET_BYTES};
+use super::{Attack, Pace, Target, generator::Generator, link_of, packets::ETHERNET_BYTES, tcp};
 use crate::LabError;
 
 /// Packets that one call sends, at most.
@@ -167,19 +167,32 @@ impl Drop for RunningAttack {
 
 pub(super) fn start(attack: Attack, target: &Target, pace: &Pace) -> Result<RunningAttack, LabError> {
     let (stop, log) = (Arc::new(AtomicBool::new(false)), Arc::new(Log::new()));
-    let socket = target.namespace.enter(|| open(&target.interface))??;
-    let generator = Generator::new(attack, target, pace.seed)?;
-    let schedule = Schedule::new(attack, pace);
-    let mut sender = Sender { socket, generator, schedule, stop: Arc::clone(&stop), log: Arc::clone(&log) };
-    let core = pace.core;
-    let thread = thread::Builder::new()
-        .name("attack".to_owned())
-        .spawn(move || {
-            settle(core)?;
-            sender.run()
-        })
-        .map_err(LabError::io("starting the thread of an attack"))?;
-    Ok(RunningAttack { stop, log, threads: vec![thread] })
+    let mut running = RunningAttack { stop: Arc::clone(&stop), log: Arc::clone(&log), threads: Vec::new() };
+    let (core, tcp_share) = (pace.core, attack.tcp_share());
+    if tcp_share > 0.0 {
+        tcp::prepare(target)?;
+        let schedule = Schedule::new(attack, pace).part(tcp_share);
+        let mut attacker = tcp::Attacker::new(target, schedule, pace.seed, Arc::clone(&log))?;
+        let (namespace, stop) = (target.namespace.clone(), Arc::clone(&stop));
+        let work = move || namespace.enter(|| settle(core).map(|()| attacker.run(&stop)))?;
+        running.threads.push(spawn("attack-tcp", work)?);
+    }
+    if attack.has_packets() {
+        let socket = target.namespace.enter(|| open(&target.interface))??;
+        let generator = Generator::new(attack, target, pace.seed)?;
+        let schedule = Schedule::new(attack, pace).part(1.0 - tcp_share);
+        let mut sender = Sender { socket, generator, schedule, stop, log };
+        running.threads.push(spawn("attack", move || settle(core).and_then(|()| sender.run()))?);
+    }
+    Ok(running)
+}
+
+fn spawn(
+    name: &str,
+    work: impl FnOnce() -> Result<(), LabError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), LabError>>, LabError> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(LabError::io("starting the thread of an attack"))
 }
 
 /// A socket that sends whole frames by this interface and receives nothing.
@@ -219,6 +232,11 @@ impl Schedule {
         }
     }
 
+    /// The same with this part of the rate.
+    fn part(self, share: f64) -> Schedule {
+        Schedule { rate_per_s: self.rate_per_s * share, ..self }
+    }
+
     /// Packets that are to be sent until then.
     pub(super) fn due(&self, elapsed: Duration) -> u64 {
         let elapsed_s = elapsed.as_secs_f64().min(self.lasts_s);
@@ -242,7 +260,7 @@ impl Schedule {
     }
 
     /// What has been due for so long that it is not sent any more, at most.
-    fn late_max(&self) -> u64 {
+    pub(super) fn late_max(&self) -> u64 {
         ((self.rate_per_s * LATE_MAX.as_secs_f64()) as u64).max(1)
     }
 }
