@@ -71,7 +71,7 @@ impl Filters {
         self.sources.import(known, &self.policy().limits, now, unix_s)
     }
 
-    /// Forgets all that was learned of a source; from then on it is one that was never seen.
+    /// Forgets all that was learned of a source; from then on it is one that was seen once.
     pub fn forget_source(&self, address: IpAddr) {
         self.sources.forget(address);
     }

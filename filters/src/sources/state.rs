@@ -23,9 +23,11 @@ pub(super) const PROOF_S: u64 = PROOF_UNITS << 6;
 /// What seems to be older than this was written by a thread whose clock is a batch ahead.
 const PROOF_AGE_MAX: u64 = 250;
 const GOOD_AGE_MAX: u64 = 65_000;
-/// Failures weigh so much against one answer; so much in one period spoils it.
+/// Failures weigh so much against one answer, so that the sum of both grows where more than a third are failures. It has
+/// this bound; a period that ends with so much does not count.
 const BAD_WEIGHT: u64 = 2;
 const BAD_MAX: u64 = 15;
+const BAD_SPOILS: u64 = 8;
 /// A source that was silent for so many periods may be pushed out by whoever comes.
 const STALE_PERIODS: u64 = 32;
 
@@ -222,13 +224,12 @@ impl State {
         let state = self.settle(clock);
         let bad = state.get(BAD);
         match conduct {
-            _ if bad == BAD_MAX => state,
             Conduct::Good => state.with(HAD_GOOD, 1).with(BAD, bad.saturating_sub(1)),
             Conduct::Bad => state.with(BAD, (bad + BAD_WEIGHT).min(BAD_MAX)),
         }
     }
 
-    /// It behaved so badly that this period does not count.
+    /// It behaved so badly that no period counts until it has had some good answers.
     pub(super) fn spoil(self, clock: &Clock) -> State {
         if self.is_good() { self } else { self.settle(clock).with(BAD, BAD_MAX) }
     }
@@ -241,11 +242,11 @@ impl State {
         }
         let periods = self.get(PERIODS);
         let periods = match (self.get(BAD), self.get(HAD_GOOD)) {
-            (BAD_MAX, _) => periods / 2,
+            (BAD_SPOILS.., _) => periods / 2,
             (_, 0) => periods,
             _ => (periods + 1).min(PERIODS.mask()),
         };
-        self.with(PERIODS, periods).with(BAD, 0).with(HAD_GOOD, 0).with(PERIOD, clock.period)
+        self.with(PERIODS, periods).with(HAD_GOOD, 0).with(PERIOD, clock.period)
     }
 
     /// A known-good source was heard of again.

@@ -1,1 +1,0 @@
-//! Rules of the sources, each with what would break it.
