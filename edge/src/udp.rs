@@ -18,6 +18,7 @@ use filters::{Admission, Verdict};
 use crate::{
     Shared,
     bind::LANE_WAIT_MAX,
+    clock::filter_time,
     line::{self, Client, Context, Responded, Seen},
     parking::{CompletedSender, ParkedDatagram},
     settings::UDP_PAYLOAD_BYTES_MIN,
@@ -29,6 +30,8 @@ use crate::{
 const DRAIN_MAX: Duration = Duration::from_millis(200);
 /// Batches from one socket before the next has its turn.
 const BATCHES_IN_TURN_MAX: usize = 4;
+/// From so many datagrams on it pays to fetch what the filters know of all sources at once, before the first is asked for.
+const TOUCHED_MIN: usize = 4;
 /// Pause after an error of a socket that has nothing to do with a single datagram: no memory, say.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
@@ -64,6 +67,7 @@ impl UdpWorker {
         while !self.stop.load(Ordering::Relaxed) {
             self.counters.wake();
             self.serve(socket, batch, true);
+            self.lane.pressure().turn(batch.is_backlogged(), filter_time);
         }
     }
 
@@ -72,9 +76,12 @@ impl UdpWorker {
             self.counters.wake();
             match waiter.wait() {
                 Ok(ready) => {
+                    let mut is_backlogged = false;
                     for socket in ready.filter_map(|index| self.sockets.get(index)) {
                         self.serve_batches(socket, batch);
+                        is_backlogged |= batch.is_backlogged();
                     }
+                    self.lane.pressure().turn(is_backlogged, filter_time);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the UDP lane cannot wait for its sockets");
@@ -161,6 +168,9 @@ impl UdpWorker {
         for index in 0..received.len() {
             let Some(datagram) = received.get(index) else { continue };
             if let Some(seen) = line::see(datagram.bytes, &client_of(&datagram), context) {
+                if received.len() >= TOUCHED_MIN {
+                    context.gate.touch(&seen.view);
+                }
                 looked.push((index, datagram, seen));
             }
         }

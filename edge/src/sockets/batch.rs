@@ -195,6 +195,8 @@ pub(crate) struct Batch {
     full: bool,
     /// Datagrams received and not yet answered.
     received: usize,
+    /// Datagrams that the last call received.
+    came: usize,
     /// Answers written and not yet sent.
     to_send: Box<[ToSend]>,
     to_send_count: usize,
@@ -233,6 +235,7 @@ impl Batch {
             wanted: BATCH_DATAGRAMS_MIN,
             full: false,
             received: 0,
+            came: 0,
             to_send: vec![ToSend::default(); N].into(),
             to_send_count: 0,
         }
@@ -241,7 +244,7 @@ impl Batch {
     /// Receives what is there, up to a batch; with `wait`, blocks for the first datagram, for as long as the socket's
     /// own timeout lets. Returns how many there are: none after the timeout or a signal.
     pub(crate) fn receive(&mut self, socket: &UdpSocket, wait: bool) -> io::Result<usize> {
-        self.received = 0;
+        (self.received, self.came) = (0, 0);
         self.full = false;
         self.to_send_count = 0;
         let with_control = socket.reports_destination();
@@ -282,6 +285,7 @@ impl Batch {
         match usize::try_from(result) {
             Ok(received) => {
                 self.received = received.min(self.wanted);
+                self.came = self.received;
                 self.follow_load();
                 Ok(self.received)
             }
@@ -295,6 +299,11 @@ impl Batch {
     /// Whether the last call received as many as it asked for.
     pub(crate) fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// Whether as many came as ever are asked for: there are likely to be more.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.came == BATCH_DATAGRAMS_MAX
     }
 
     /// Asks for more when all that was asked for came, for less when little of it did.
