@@ -66,7 +66,7 @@ impl Bench {
         if admission.verdict != Verdict::Serve {
             return (admission, admission.verdict);
         }
-        let found = Found { zone: Some((ZoneNumber(1), self.apex.as_ref())), kind, ttl_s, cut: None };
+        let found = Found { zone: Some((ZoneNumber(1), self.apex.as_ref())), kind, ttl_s, cut: None, is_hit: false };
         (admission, gate.judge(&view, &admission, &found))
     }
 

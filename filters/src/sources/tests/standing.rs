@@ -92,7 +92,7 @@ fn who_is_far_above_its_budget_stays_unknown() {
 fn while_random_sources_ask_only_the_proven_are_learned() {
     let mut bench = bench();
     let (policy, apex) = (bench.filters.policy(), name("example.com"));
-    let found = Found { zone: None, kind: Kind::Answer, ttl_s: 0, cut: None };
+    let found = Found { zone: None, kind: Kind::Answer, ttl_s: 0, cut: None, is_hit: false };
     for n in 0..200 {
         let now = bench.at_s(f64::from(n) / 2.0).now;
         for (source, proof) in [(SOURCE, Proof::None), ("192.0.2.2", Proof::Cookie)] {
