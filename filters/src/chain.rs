@@ -77,12 +77,14 @@ pub(crate) fn judge_miss(
     if admission.exempt {
         return Verdict::Serve;
     }
-    let names = &gate.lane.filters.names;
+    let (filters, defences) = (&gate.lane.filters, &gate.policy.defences);
+    gate.lane.counts.zones.miss(zone.0);
     let mut score = continue_with(gate, admission);
-    score.ask(Filter::Miss, || names.miss(view, admission, zone, gate.now));
+    score.ask(Filter::Miss, || filters.names.miss(view, admission, zone, (&filters.lanes(), defences, gate.now)));
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
     count(gate, verdict);
     if verdict != Verdict::Serve {
+        gate.lane.counts.zones.query(zone.0);
         // The others are when the origin has answered.
         gate.lane.sampler.offer(gate.now, || Sample::new(view, Some(zone.0), &score, verdict, gate.now));
     }
@@ -95,12 +97,14 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
         return Verdict::Serve;
     }
     let (filters, defences) = (&gate.lane.filters, &gate.policy.defences);
+    count_zone(gate, found);
+    filters.names.found(view, found, gate.now);
     let mut score = continue_with(gate, admission);
     let _ = score.ask(Filter::RandomName, || match found.kind {
         Kind::NoName if !found.is_hit => filters.names.random_name(view, admission, found, defences, gate.now),
         _ => Finding::Fine,
     }) && score.ask(Filter::ResponseRate, || match view.proof {
-        Proof::None => filters.names.response_rate(view, found, defences, gate.now),
+        Proof::None => filters.names.response_rate(view, admission, found, defences, gate.now),
         Proof::Cookie | Proof::Stream => Finding::Fine,
     });
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
@@ -111,6 +115,14 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     filters.sources.learn((view, admission, found), verdict, (&gate.policy, armed), gate.now);
     filters.quarantine.served(view, found);
     verdict
+}
+
+fn count_zone(gate: &Gate<'_>, found: &Found<'_>) {
+    let Some((zone, _)) = found.zone else { return };
+    gate.lane.counts.zones.query(zone);
+    if found.kind == Kind::NoName {
+        gate.lane.counts.zones.no_name(zone);
+    }
 }
 
 fn continue_with<'g>(gate: &'g Gate<'_>, admission: &Admission) -> Score<'g> {

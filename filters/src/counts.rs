@@ -1,8 +1,13 @@
 //! What the filters count: each lane for itself and without locks, summed by whoever asks.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use config::Filter;
+
+use crate::names::ZoneCounts;
 
 /// What a filter did to a query, or would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +57,7 @@ pub struct LaneCounts {
     queries: AtomicU64,
     first_seen: AtomicU64,
     effects: [[AtomicU64; Effect::ALL.len()]; Filter::ALL.len()],
+    pub(crate) zones: ZoneCounts,
 }
 
 fn add(counter: &AtomicU64, number: u64) {
@@ -74,6 +80,22 @@ impl LaneCounts {
     #[allow(dead_code, reason = "counted by the filter of unknown sources")]
     pub(crate) fn first_seen(&self) {
         add(&self.first_seen, 1);
+    }
+}
+
+/// How much all lanes were asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) queries: u64,
+    pub(crate) first_seen: u64,
+}
+
+impl Totals {
+    pub(crate) fn sum(lanes: &[Arc<LaneCounts>]) -> Totals {
+        lanes.iter().fold(Totals::default(), |sum, lane| Totals {
+            queries: sum.queries + lane.queries.load(Ordering::Relaxed),
+            first_seen: sum.first_seen + lane.first_seen.load(Ordering::Relaxed),
+        })
     }
 }
 

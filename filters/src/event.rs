@@ -34,7 +34,7 @@ pub enum Scope {
     /// For one zone.
     Zone(ZoneNumber),
     /// Below one name.
-    Suffix(wire::Name),
+    Suffix(wire::NameBox),
 }
 
 /// A defence is armed, or rests again.

@@ -27,7 +27,9 @@ impl Lane {
 
     /// The view for one batch of queries, received at `now`.
     pub fn gate(&self, now: Now) -> Gate<'_> {
-        Gate { lane: self, policy: self.filters.policy.load(), now }
+        let gate = Gate { lane: self, policy: self.filters.policy.load(), now };
+        self.filters.names.watch(&self.filters.lanes(), &gate.policy, now);
+        gate
     }
 
     /// Whether the lane keeps up.

@@ -18,6 +18,7 @@ mod counts;
 mod event;
 mod gate;
 mod hash;
+mod learned;
 mod names;
 mod now;
 mod policy;
@@ -30,7 +31,7 @@ pub mod top;
 mod verdict;
 mod view;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use config::Defences;
@@ -40,7 +41,8 @@ use wire::NameRef;
 pub use counts::{Counts, Effect, LaneCounts};
 pub use event::{Defence, Event, Phase, Scope};
 pub use gate::{Gate, Lane};
-pub use names::NormalByHand;
+pub use learned::{LEARNED_BYTES_MAX, LEARNED_SOURCES_MAX, LEARNED_ZONES_MAX, Learned, LearnedError, LearnedZone};
+pub use names::{Baseline, NodeStatus, NormalByHand, RateStatus, Status, SuffixStatus, ZoneStatus};
 pub use now::Now;
 pub use policy::Policy;
 pub use pressure::Pressure;
@@ -61,8 +63,8 @@ pub struct Filters {
     sources: Sources,
     names: Names,
     quarantine: Quarantine,
-    /// The counters of all lanes there have been. Locked when a lane is made and by who sums them, never by a query.
-    lanes: Mutex<Vec<Arc<LaneCounts>>>,
+    /// The counters of all lanes there have been.
+    lanes: ArcSwap<Vec<Arc<LaneCounts>>>,
     samples: Samples,
 }
 
@@ -74,7 +76,7 @@ impl Filters {
             sources: Sources::new(seed),
             names: Names::new(seed),
             quarantine: Quarantine::default(),
-            lanes: Mutex::default(),
+            lanes: ArcSwap::default(),
             samples: Arc::new(ArrayQueue::new(SAMPLES_MAX)),
         }
     }
@@ -92,7 +94,7 @@ impl Filters {
     /// The handle of one more thread that answers.
     pub fn lane(self: &Arc<Self>) -> Lane {
         let counts = Arc::new(LaneCounts::default());
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counts));
+        self.lanes.rcu(|lanes| lanes.iter().chain([&counts]).cloned().collect::<Vec<_>>());
         Lane::new(Arc::clone(self), counts, Arc::clone(&self.samples))
     }
 
@@ -103,8 +105,7 @@ impl Filters {
 
     /// What all lanes have counted.
     pub fn counts(&self) -> Counts {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        Counts::sum(lanes.iter().map(|lane| &**lane))
+        Counts::sum(self.lanes.load().iter().map(|lane| &**lane))
     }
 
     /// Bytes of all tables that lanes share. Each lane adds its counters.
@@ -115,9 +116,38 @@ impl Filters {
     /// Once a second: learns what is normal, arms and rests defences. Says what has changed.
     pub fn tick(&self, now: Now) -> Vec<Event> {
         self.quarantine.tick(now);
-        let (counts, policy) = (self.counts(), self.policy());
+        let policy = self.policy();
         self.sources.tick(&policy, now);
-        self.names.tick(&counts, &policy, now)
+        self.names.tick(&self.lanes.load(), &policy, now)
+    }
+
+    /// What is normal, what is armed, and where random names are asked for, as of the last tick.
+    pub fn status(&self, now: Now) -> Status {
+        self.names.status(&self.policy(), now)
+    }
+
+    /// These zones' normal rates are set by hand, and those of all others learned. The node's is in [`Defences`].
+    pub fn set_normal_by_hand(&self, normal: &NormalByHand) {
+        self.names.set_normal_by_hand(normal, &self.policy());
+    }
+
+    /// What was learned of the node, of these zones (number and apex) and of sources, to be kept. `unix_s` is the Unix time
+    /// at `now`.
+    pub fn learned(&self, zones: &[(ZoneNumber, NameRef<'_>)], now: Now, unix_s: u64) -> Learned {
+        let (node, zones) = self.names.learned(zones);
+        Learned { saved_unix_s: unix_s, node, zones, known_good: self.known_good(now, unix_s) }
+    }
+
+    /// Takes over what was learned before; to be called once, before queries come. What it says of zones that are not here
+    /// is left out. `unix_s` is the Unix time at `now`.
+    pub fn learn(&self, learned: &Learned, zones: &[(ZoneNumber, NameRef<'_>)], now: Now, unix_s: u64) {
+        self.names.learn(learned.node, &learned.zones, zones, &self.policy());
+        self.import_known_good(&learned.known_good, now, unix_s);
+    }
+
+    /// The counters of all lanes.
+    pub(crate) fn lanes(&self) -> arc_swap::Guard<Arc<Vec<Arc<LaneCounts>>>> {
+        self.lanes.load()
     }
 
     /// A message killed who answered it: from now on its like is dropped for `quarantine_s`. Says what that is.

@@ -38,7 +38,7 @@ pub struct Asked<'a> {
 }
 
 /// A number that stands for a zone: `zones::ZoneSlot::number`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct ZoneNumber(pub u32);
 
 /// The kind of an answer.

@@ -1,65 +1,264 @@
 //! What is known of names: what is normal for the node and its zones, where random names are asked for, and how many
 //! answers of a kind went to whom.
+//!
+//! ```text
+//! lane: counts ──▶ window, 50 ms ──▶ arms      tick, 1 s: baselines, rests, events
+//!       NoName, miss ──▶ suffix ──▶ attacked?  answer ──▶ budget of prefix × kind × name
+//! ```
+
+mod attacked;
+mod baseline;
+mod budget;
+mod cells;
+mod existing;
+mod node;
+mod path;
+mod response;
+mod status;
+mod suffix;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod window;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use config::Defences;
 use wire::NameRef;
 
-use crate::{Admission, Counts, Event, Found, Now, Policy, View, ZoneNumber, verdict::Finding};
+pub use baseline::Baseline;
+pub(crate) use cells::ZoneCounts;
+pub use status::{NodeStatus, RateStatus, Status, SuffixStatus, ZoneStatus};
+
+use crate::{
+    Admission, Event, Found, Kind, LaneCounts, LearnedZone, Now, Policy, Proof, View, ZoneNumber, counts::Totals,
+    hash::Hasher, verdict::Finding,
+};
+use cells::{CELLS, Cell};
+use existing::ExistingNames;
+use node::Node;
+use response::Responses;
+use suffix::{Borne, Failure, Suffixes};
+use tick::Ticker;
+
+/// What a name that does not exist is worth less, below an attacked suffix: it is answered while there is capacity.
+const RANDOM_NAME_PENALTY: u8 = 30;
+/// Misses below an attacked suffix get this part of the zone's budget, and half of what others leave.
+const ATTACKED_BUDGET_PART: f64 = 0.125;
+/// Misses of names that nobody has seen leave this part of the burst to those that exist.
+const UNSEEN_BURST_PART: f64 = 0.5;
 
 /// All that is known of names.
 #[derive(Debug)]
-pub(crate) struct Names {}
+pub(crate) struct Names {
+    hasher: Hasher,
+    node: Node,
+    cells: Box<[Cell]>,
+    suffixes: Suffixes,
+    existing: ExistingNames,
+    responses: Responses,
+    /// Written by the tick, read for the operator; never touched on the way of a query.
+    ticker: Mutex<Ticker>,
+}
 
 /// Normal rates that were set by hand: the zone, and queries a second.
 pub type NormalByHand = Vec<(ZoneNumber, u32)>;
 
 impl Names {
-    pub(crate) fn new(_seed: [u64; 2]) -> Names {
-        Names {}
+    pub(crate) fn new(seed: [u64; 2]) -> Names {
+        let hasher = Hasher::new(seed, 2);
+        Names {
+            hasher,
+            node: Node::default(),
+            cells: (0..CELLS).map(|_| Cell::default()).collect(),
+            suffixes: Suffixes::new(hasher),
+            existing: ExistingNames::new(),
+            responses: Responses::new(Hasher::new(seed, 3)),
+            ticker: Mutex::new(Ticker::new()),
+        }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        0
+        size_of_val(&*self.cells)
+            + self.suffixes.memory_bytes()
+            + self.existing.memory_bytes()
+            + self.responses.memory_bytes()
+    }
+
+    fn ticker(&self) -> MutexGuard<'_, Ticker> {
+        self.ticker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cell(&self, zone: ZoneNumber) -> Option<&Cell> {
+        self.cells.get(cells::cell_of(zone))
+    }
+
+    /// Once a batch: arms what the last few dozen milliseconds call for.
+    #[inline]
+    pub(crate) fn watch(&self, lanes: &[Arc<LaneCounts>], policy: &Policy, now: Now) {
+        let totals = || {
+            let totals = Totals::sum(lanes);
+            [totals.queries as u32, totals.first_seen as u32]
+        };
+        if let Some(rates) = self.node.window.turn(now, totals) {
+            self.node.judge(rates, policy);
+        }
     }
 
     /// Whether only known-good sources are served now.
+    #[inline]
     pub(crate) fn random_source_armed(&self) -> bool {
-        false
+        self.node.random_source.is_armed()
     }
 
     /// The answer is not at hand: its origin would have to be asked.
     pub(crate) fn miss(
         &self,
-        _view: &View<'_>,
-        _admission: &Admission,
-        _zone: (ZoneNumber, NameRef<'_>),
-        _now: Now,
+        view: &View<'_>,
+        admission: &Admission,
+        zone: (ZoneNumber, NameRef<'_>),
+        (lanes, defences, now): (&[Arc<LaneCounts>], &Defences, Now),
     ) -> Finding {
-        Finding::Fine
+        let (Some(cell), Some(asked)) = (self.cell(zone.0), view.asked) else { return Finding::Fine };
+        cell.saw(zone.0);
+        cell.saw_miss(zone.0, now);
+        let sums = || {
+            let [queries, misses, _] = cells::sum(lanes, cells::cell_of(zone.0));
+            [queries, misses]
+        };
+        if let Some(rates) = cell.window.turn(now, sums) {
+            cell.judge(rates);
+        }
+        if !cell.miss.is_armed() && !self.node.miss.is_armed() {
+            return Finding::Fine;
+        }
+        let hash = self.hasher.name(asked.qname);
+        let per_s = f64::from(cell.miss_budget_per_s.load(std::sync::atomic::Ordering::Relaxed).max(1));
+        let trusted = admission.known_good || view.proof != Proof::None;
+        let within = if self.existing.has(hash) {
+            cell.misses.take(per_s, 1.0, now)
+        } else {
+            let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));
+            let attacked = self.suffixes.failed(zone, asked.qname, borne, now).attacked.is_some();
+            match (trusted, attacked) {
+                (false, _) => false,
+                (true, false) => cell.misses.take(per_s, UNSEEN_BURST_PART, now),
+                (true, true) => cell.attacked_misses.take(per_s * ATTACKED_BUDGET_PART, UNSEEN_BURST_PART, now),
+            }
+        };
+        if within { Finding::Fine } else { Finding::Drop }
     }
 
+    /// What was found is known: counts it for the zone's existing names and attacked suffixes.
+    #[inline]
+    pub(crate) fn found(&self, view: &View<'_>, found: &Found<'_>, now: Now) {
+        let (Some((zone, apex)), Some(asked)) = (found.zone, view.asked) else { return };
+        let Some(cell) = self.cell(zone) else { return };
+        cell.saw(zone);
+        if matches!(found.kind, Kind::Answer | Kind::NoData | Kind::Referral) {
+            if cell.is_on_demand(zone, now) {
+                self.existing.add(self.hasher.name(asked.qname));
+            }
+            self.suffixes.found(apex, asked.qname, now);
+        }
+    }
+
+    /// The name does not exist.
     pub(crate) fn random_name(
         &self,
-        _view: &View<'_>,
-        _admission: &Admission,
-        _found: &Found<'_>,
-        _defences: &Defences,
-        _now: Now,
+        view: &View<'_>,
+        admission: &Admission,
+        found: &Found<'_>,
+        defences: &Defences,
+        now: Now,
     ) -> Finding {
-        Finding::Fine
+        let (Some(zone), Some(asked)) = (found.zone, view.asked) else { return Finding::Fine };
+        let Some(cell) = self.cell(zone.0) else { return Finding::Fine };
+        if cell.is_on_demand(zone.0, now) {
+            return Finding::Fine;
+        }
+        let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));
+        match self.suffixes.failed(zone, asked.qname, borne, now) {
+            Failure { attacked: None, .. } => Finding::Fine,
+            _ if admission.known_good || view.proof != Proof::None => Finding::Penalty(RANDOM_NAME_PENALTY),
+            Failure { nth, .. } if nth.checked_rem(defences.slip) == Some(0) => Finding::Slip,
+            _ => Finding::Drop,
+        }
     }
 
+    /// An answer that is about to go out over UDP to an unproven source.
+    #[inline]
     pub(crate) fn response_rate(
         &self,
-        _view: &View<'_>,
-        _found: &Found<'_>,
-        _defences: &Defences,
-        _now: Now,
+        view: &View<'_>,
+        admission: &Admission,
+        found: &Found<'_>,
+        defences: &Defences,
+        now: Now,
     ) -> Finding {
-        Finding::Fine
+        self.responses.ask(view, admission.known_good, found, defences, now)
     }
 
-    pub(crate) fn tick(&self, _counts: &Counts, _policy: &Policy, _now: Now) -> Vec<Event> {
-        Vec::new()
+    pub(crate) fn tick(&self, lanes: &[Arc<LaneCounts>], policy: &Policy, now: Now) -> Vec<Event> {
+        self.ticker().tick(self, lanes, policy, now)
+    }
+
+    pub(crate) fn status(&self, policy: &Policy, now: Now) -> Status {
+        self.ticker().status(self, policy, now)
+    }
+
+    pub(crate) fn set_normal_by_hand(&self, normal: &NormalByHand, policy: &Policy) {
+        let mut ticker = self.ticker();
+        ticker.by_hand.clear();
+        for (zone, per_s) in normal {
+            *ticker.by_hand.entry(cells::cell_of(*zone)).or_default() += f64::from((*per_s).max(1));
+        }
+        ticker.publish(self, policy);
+    }
+
+    /// What is normal for the node and for these zones. Zones that share a cell get the same part of it each.
+    pub(crate) fn learned(&self, zones: &[(ZoneNumber, NameRef<'_>)]) -> (Baseline, Vec<LearnedZone>) {
+        let ticker = self.ticker();
+        let mut sharing = vec![0u32; CELLS];
+        let cell_numbers = zones.iter().map(|(zone, _)| cells::cell_of(*zone));
+        cell_numbers.for_each(|cell| sharing.get_mut(cell).into_iter().for_each(|number| *number += 1));
+        let learned = zones.iter().filter_map(|(zone, apex)| {
+            let baselines = ticker.baselines(*zone).filter(|known| known.queries.age_s > 0.0)?;
+            let number = f64::from(sharing.get(cells::cell_of(*zone)).copied()?.max(1));
+            let part = |whole: Baseline| Baseline { per_s: whole.per_s / number, age_s: whole.age_s };
+            Some(LearnedZone {
+                apex: wire::NameBox::new(*apex),
+                queries: part(baselines.queries),
+                misses: part(baselines.misses),
+                no_names: part(baselines.no_names),
+            })
+        });
+        (ticker.node, learned.collect())
+    }
+
+    /// Takes over what was learned before, for the node and for those of the zones that are here.
+    pub(crate) fn learn(
+        &self,
+        node: Baseline,
+        learned: &[LearnedZone],
+        zones: &[(ZoneNumber, NameRef<'_>)],
+        policy: &Policy,
+    ) {
+        let mut ticker = self.ticker();
+        ticker.node = node;
+        let known: std::collections::HashMap<&[u8], &LearnedZone> =
+            learned.iter().map(|zone| (zone.apex.as_bytes(), zone)).collect();
+        for (zone, apex) in zones {
+            let apex = wire::NameBox::new(*apex);
+            let Some(learned) = known.get(apex.as_bytes()) else { continue };
+            let Some(baselines) = ticker.baselines_mut(*zone) else { continue };
+            let add = |to: &mut Baseline, more: Baseline| {
+                *to = Baseline { per_s: to.per_s + more.per_s, age_s: to.age_s.max(more.age_s) };
+            };
+            add(&mut baselines.queries, learned.queries);
+            add(&mut baselines.misses, learned.misses);
+            add(&mut baselines.no_names, learned.no_names);
+        }
+        ticker.publish(self, policy);
     }
 }

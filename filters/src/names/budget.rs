@@ -1,0 +1,187 @@
+//! Budgets of very many keys in a table of fixed size: the generic cell rate algorithm, one cache line a look-up.
+//!
+//! ```text
+//! entry  = tag of the key (18 bits) | how often it was above, modulo 64 (6) | when it is without debt again (40, in 4 µs)
+//! bucket = 8 entries on one cache line; who has the least debt makes room
+//! ```
+//! Lanes read and write without locks and without atomic exchanges: two at once may lose one query's debt, no more.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::Now;
+
+const ENTRIES: usize = 8;
+const UNIT_US: u64 = 4;
+const UNITS_PER_S: u64 = 1_000_000 / UNIT_US;
+const TIME_BITS: u32 = 40;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+const OVER_MASK: u64 = 63 << TIME_BITS;
+const TAG_MASK: u64 = !(TIME_MASK | OVER_MASK);
+/// No debt is longer than this; what seems to be is from the last time round of the 50 days that the units count.
+const DEBT_UNITS_MAX: u64 = 60 * UNITS_PER_S;
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Bucket([AtomicU64; ENTRIES]);
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Budgets {
+    buckets: Box<[Bucket]>,
+}
+
+/// How much a key may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) per_s: u32,
+    /// As much as this many seconds' share may come at once.
+    pub(crate) burst_s: u32,
+}
+
+/// What a budget says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Budget {
+    /// There was something left.
+    Within,
+    /// There was nothing left; for the so-manieth time, modulo 64.
+    Above(u8),
+}
+
+impl Budgets {
+    /// A table of `buckets` times eight keys; a power of two.
+    pub(crate) fn new(buckets: usize) -> Budgets {
+        Budgets { buckets: (0..buckets.next_power_of_two()).map(|_| Bucket::default()).collect() }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        std::mem::size_of_val(&*self.buckets)
+    }
+
+    /// Takes one from the budget of the key with this hash.
+    #[inline]
+    pub(crate) fn take(&self, hash: u64, limit: Limit, now: Now) -> Budget {
+        let Some(Bucket(entries)) = self.buckets.get(hash as usize & (self.buckets.len() - 1)) else {
+            return Budget::Within;
+        };
+        let now = (now.us() / UNIT_US) & TIME_MASK;
+        let (tag, debt_of) = (hash & TAG_MASK, |entry: u64| debt(entry & TIME_MASK, now));
+        let (mut place, mut found) = (None, (0, u64::MAX));
+        for slot in entries {
+            let entry = slot.load(Relaxed);
+            let debt = debt_of(entry);
+            if entry & TAG_MASK == tag && entry != 0 {
+                (place, found) = (Some(slot), (entry, debt));
+                break;
+            }
+            if debt < found.1 {
+                (place, found) = (Some(slot), (0, debt));
+            }
+        }
+        let Some(slot) = place else { return Budget::Within };
+        let (entry, debt) = if found.0 == 0 { (tag, 0) } else { found };
+        let cost = (UNITS_PER_S / u64::from(limit.per_s.max(1))).max(1);
+        if debt + cost > u64::from(limit.burst_s) * UNITS_PER_S {
+            let over = entry.wrapping_add(1 << TIME_BITS) & OVER_MASK;
+            slot.store(entry & !OVER_MASK | over, Relaxed);
+            return Budget::Above((over >> TIME_BITS) as u8);
+        }
+        slot.store(entry & !TIME_MASK | ((now + debt + cost) & TIME_MASK), Relaxed);
+        Budget::Within
+    }
+}
+
+fn debt(free_again: u64, now: u64) -> u64 {
+    match free_again.wrapping_sub(now) & TIME_MASK {
+        debt if debt <= DEBT_UNITS_MAX => debt,
+        _ => 0,
+    }
+}
+
+/// One budget in one number: when it is without debt again, in microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct OneBudget(AtomicU64);
+
+impl OneBudget {
+    /// Takes one, if no more than `part` of the burst of one second is used up by then.
+    pub(crate) fn take(&self, per_s: f64, part: f64, now: Now) -> bool {
+        let free_again = self.0.load(Relaxed).max(now.us());
+        let next = free_again + (1e6 / per_s.max(0.1)) as u64;
+        let within = (next - now.us()) as f64 <= (1e6 * part).max(1e6 / per_s.max(0.1));
+        if within {
+            self.0.store(next, Relaxed);
+        }
+        within
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Limit = Limit { per_s: 50, burst_s: 2 };
+
+    fn mixed(n: u64) -> u64 {
+        n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31).wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
+    }
+
+    #[test]
+    fn a_key_gets_its_burst_and_then_its_rate() {
+        let budgets = Budgets::new(16);
+        let within = |from_ms: u64, ms: u64| {
+            (from_ms..from_ms + ms)
+                .filter(|ms| budgets.take(mixed(7), LIMIT, Now::from_us(ms * 1000)) == Budget::Within)
+                .count()
+        };
+        assert_eq!(within(1000, 100), 100, "as much as two seconds' share at once");
+        assert_eq!(within(1100, 10_000), 504, "then fifty a second");
+        assert_eq!(within(100_000, 2000), 199, "and after a pause the burst again");
+    }
+
+    #[test]
+    fn what_is_above_is_numbered() {
+        let budgets = Budgets::new(1);
+        let now = Now::from_us(5_000_000);
+        (0..100).for_each(|_| assert_eq!(budgets.take(mixed(1), LIMIT, now), Budget::Within));
+        for n in 1..200u64 {
+            assert_eq!(budgets.take(mixed(1), LIMIT, now), Budget::Above((n % 64) as u8));
+        }
+    }
+
+    /// A flood of keys that come once does not push out the one that has much debt.
+    #[test]
+    fn who_has_debt_stays() {
+        let budgets = Budgets::new(128);
+        let mut within = 0;
+        for ms in 0..10_000u64 {
+            let now = Now::from_us(ms * 1000);
+            within += u32::from(budgets.take(mixed(1), LIMIT, now) == Budget::Within);
+            (0..20).for_each(|n| {
+                budgets.take(mixed(1000 + ms * 20 + n), LIMIT, now);
+            });
+        }
+        assert!((590..=605).contains(&within), "{within}");
+    }
+
+    #[test]
+    fn the_clock_of_an_entry_goes_round_without_harm() {
+        let budgets = Budgets::new(1);
+        let round_us = (1u64 << TIME_BITS) * UNIT_US;
+        for _ in 0..100 {
+            budgets.take(mixed(1), LIMIT, Now::from_us(round_us - 2_000_000));
+        }
+        assert_ne!(budgets.take(mixed(1), LIMIT, Now::from_us(round_us - 2_000_000)), Budget::Within);
+        assert_eq!(budgets.take(mixed(1), LIMIT, Now::from_us(round_us - 1_000_000)), Budget::Within);
+        assert_eq!(budgets.take(mixed(1), LIMIT, Now::from_us(round_us + 1_000_000)), Budget::Within);
+    }
+
+    #[test]
+    fn one_budget_keeps_a_part_back() {
+        let budget = OneBudget::default();
+        let taken =
+            |part: f64, ms: u64| (0..1000).filter(|_| budget.take(100.0, part, Now::from_us(ms * 1000))).count();
+        assert_eq!(taken(0.5, 10_000), 50);
+        assert_eq!(taken(1.0, 10_000), 50);
+        assert_eq!(taken(1.0, 10_100), 10);
+        assert_eq!(taken(0.0, 20_000), 1, "one always");
+    }
+}

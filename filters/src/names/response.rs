@@ -1,0 +1,91 @@
+//! Response-rate limiting: how many answers of a kind a prefix gets, so that nobody is reflected at.
+//!
+//! A client needs an answer once; who gets the same answer a hundred times a second did not ask for it. Above the budget every
+//! so many answers are sent truncated and empty: a real client comes back over TCP, and a victim gets less than was sent.
+
+use config::Defences;
+
+use super::{
+    budget::{Budget, Budgets, Limit},
+    path::Path,
+};
+use crate::{Found, Kind, Now, View, hash::Hasher, verdict::Finding};
+
+/// Eight budgets each, of prefix, kind of answer and name.
+const ANSWER_BUCKETS: usize = 16_384;
+/// Eight budgets each, of a prefix whatever it is told.
+const PREFIX_BUCKETS: usize = 8192;
+/// So many seconds' share may come at once.
+const BURST_S: u32 = 2;
+/// A prefix that is not known to be good gets so many times as many answers in all as of one kind.
+const PREFIX_FACTOR: u32 = 20;
+
+#[derive(Debug)]
+pub(crate) struct Responses {
+    hasher: Hasher,
+    answers: Budgets,
+    prefixes: Budgets,
+}
+
+impl Responses {
+    pub(crate) fn new(hasher: Hasher) -> Responses {
+        Responses { hasher, answers: Budgets::new(ANSWER_BUCKETS), prefixes: Budgets::new(PREFIX_BUCKETS) }
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.answers.memory_bytes() + self.prefixes.memory_bytes()
+    }
+
+    /// Whether this answer may go to this prefix. A known-good source above its budget is always told to come back over TCP.
+    pub(crate) fn ask(
+        &self,
+        view: &View<'_>,
+        known_good: bool,
+        found: &Found<'_>,
+        defences: &Defences,
+        now: Now,
+    ) -> Finding {
+        let prefix = self.hasher.prefix(view.source, defences.ipv4_prefix, defences.ipv6_prefix);
+        let per_s = defences.responses_per_s;
+        let slip = if known_good { defences.slip.min(1) } else { defences.slip };
+        let limit = Limit { per_s, burst_s: BURST_S };
+        let answer = self.answers.take(self.hasher.words(prefix, self.subject(view, found)), limit, now);
+        if let Budget::Above(nth) = answer {
+            return above(nth, slip);
+        }
+        if known_good {
+            return Finding::Fine;
+        }
+        let limit = Limit { per_s: per_s.saturating_mul(PREFIX_FACTOR), burst_s: BURST_S };
+        match self.prefixes.take(prefix, limit, now) {
+            Budget::Within => Finding::Fine,
+            Budget::Above(nth) => above(nth, slip),
+        }
+    }
+
+    /// What stands for all answers that are alike: name and type; the zone of what does not exist, and of errors; the part of
+    /// a zone, as far as one label below its apex, that is referred elsewhere.
+    fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
+        let apex = found.zone.map(|(_, apex)| apex);
+        let of_zone = apex.map_or(0, |apex| self.hasher.name(apex));
+        let of_name = match (found.kind, view.asked) {
+            (Kind::Answer | Kind::NoData, Some(asked)) => {
+                self.hasher.words(self.hasher.name(asked.qname), u64::from(asked.qtype.0))
+            }
+            (Kind::Referral, Some(asked)) => {
+                let apex = apex.unwrap_or(wire::NameRef::ROOT);
+                let cut = Path::new(asked.qname, apex).label(0);
+                self.hasher.words(of_zone, cut.map_or(0, |label| self.hasher.lower_case(label)))
+            }
+            _ => of_zone,
+        };
+        self.hasher.words(of_name, found.kind as u64)
+    }
+}
+
+fn above(nth: u8, slip: u32) -> Finding {
+    match u32::from(nth).checked_rem(slip) {
+        Some(0) => Finding::Slip,
+        _ => Finding::Drop,
+    }
+}

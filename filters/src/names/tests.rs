@@ -1,0 +1,1 @@
+//! Floods and flash crowds, through the whole chain.
