@@ -19,7 +19,7 @@ pub const SERVER_CORE: usize = 1;
 /// Everything else runs on this one: attack, real clients, origin.
 pub const CLIENT_CORE: usize = 0;
 /// The origin has signed its zone within this time, and a server has its copies.
-const READY_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// RFC 4034 §4.
 const NSEC: Rtype = Rtype(47);
 /// The label of the counter of what the origin is asked.

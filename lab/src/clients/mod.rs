@@ -12,6 +12,7 @@
 //! with a new id and from a new port, and gives up 1600 ms after that.
 
 mod asker;
+mod defended;
 mod ground;
 mod questions;
 mod random;
@@ -47,6 +48,7 @@ use asker::{Asker, Common};
 use random::Random;
 use resolver::Resolver;
 
+pub use defended::{Defended, Defender, Fill, KNOWN_GOOD_AFTER_S, MISSES, Mode, Setup};
 pub use ground::{CLIENT_CORE, Ground, SERVER_CORE};
 pub use questions::{LONG_NAMES, NAMES, SIGNED, SIGNED_NAMES, ZONE};
 pub use record::{Figures, Record, Second};

@@ -28,6 +28,7 @@ pub struct CacheBuilder {
     origin: IpAddr,
     zones: Vec<String>,
     listen: Option<IpAddr>,
+    rules: String,
     core: Option<usize>,
 }
 
@@ -48,7 +49,15 @@ impl CachePeer {
 
 impl CacheBuilder {
     fn new(kind: Kind, namespace: &Namespace, origin: IpAddr) -> CacheBuilder {
-        CacheBuilder { kind, namespace: namespace.clone(), origin, zones: Vec::new(), listen: None, core: None }
+        CacheBuilder {
+            kind,
+            namespace: namespace.clone(),
+            origin,
+            zones: Vec::new(),
+            listen: None,
+            rules: String::new(),
+            core: None,
+        }
     }
 
     /// Answer for this zone.
@@ -60,6 +69,12 @@ impl CacheBuilder {
     /// Listen here instead.
     pub fn listen(mut self, address: IpAddr) -> CacheBuilder {
         self.listen = Some(address);
+        self
+    }
+
+    /// dnsdist: these lines of Lua more in its configuration.
+    pub fn rules(mut self, lines: &str) -> CacheBuilder {
+        self.rules.push_str(lines);
         self
     }
 
@@ -97,10 +112,11 @@ impl CacheBuilder {
         format!(
             "setLocal(\"{}:{port}\")\naddACL(\"0.0.0.0/0\")\nsetSecurityPollSuffix(\"\")\nsetMaxUDPOutstanding(65535)\n\
              origin = newServer({{ address = \"{}:{port}\", sockets = 8 }})\norigin:setUp()\n\
-             getPool(\"\"):setCache(newPacketCache({ENTRIES_MAX}, {{ maxTTL = 86400, minTTL = 0 }}))\n",
+             getPool(\"\"):setCache(newPacketCache({ENTRIES_MAX}, {{ maxTTL = 86400, minTTL = 0 }}))\n{rules}",
             self.address(),
             self.origin,
             port = dns::PORT,
+            rules = self.rules,
         )
     }
 

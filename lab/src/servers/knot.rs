@@ -94,6 +94,14 @@ impl PeerBuilder<Knot> {
             let _ = write!(text, "remote:\n  - id: origin\n    address: {origin}@53\n{key}");
         }
         self.as_origin(&mut text);
+        if let Some(per_s) = self.rate_limit {
+            // Every second answer above the limit is truncated; a table for 393,241 sources: both by default.
+            let _ = write!(
+                text,
+                "mod-cookies:\n  - id: all\nmod-rrl:\n  - id: all\n    rate-limit: {per_s}\n    slip: 2\ntemplate:\n  \
+                 - id: default\n    global-module: [ mod-cookies/all, mod-rrl/all ]\n"
+            );
+        }
         if let Some(catalog) = &self.catalog {
             let _ = write!(
                 text,

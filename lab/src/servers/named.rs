@@ -1,4 +1,4 @@
-//! BIND's `named`: the hidden origin.
+//! BIND's `named`: the hidden origin, and a peer to compare with.
 
 use std::{
     fmt::Write as _,
@@ -19,6 +19,7 @@ pub struct NamedBuilder {
     notify: Vec<IpAddr>,
     sign_notify: bool,
     zones: Vec<ZoneSpec>,
+    secondary: Vec<(String, IpAddr)>,
     options: String,
     core: Option<usize>,
     wait: bool,
@@ -40,6 +41,7 @@ impl Named {
             notify: Vec::new(),
             sign_notify: false,
             zones: Vec::new(),
+            secondary: Vec::new(),
             options: String::new(),
             core: None,
             wait: true,
@@ -149,6 +151,12 @@ impl NamedBuilder {
         self
     }
 
+    /// Be a secondary of this origin for a zone; the key is the server's.
+    pub fn secondary(mut self, zone: &str, origin: IpAddr) -> NamedBuilder {
+        self.secondary.push((super::zone::tidy(zone), origin));
+        self
+    }
+
     /// More lines for `options { … }`.
     pub fn options(mut self, lines: &str) -> NamedBuilder {
         self.options.push_str(lines);
@@ -178,11 +186,14 @@ impl NamedBuilder {
             &folder.join("rndc.conf"),
             &format!("{RNDC_KEY}options {{ default-key rndc; default-server 127.0.0.1; }};\n"),
         )?;
+        // More threads than cores would only be in each other's way.
+        let threads = if self.core.is_some() { ["-n", "1"].as_slice() } else { &[] };
         let program = self
             .namespace
             .program("named")
             .args(["-g", "-c"])
             .arg(configuration.to_string_lossy())
+            .args(threads)
             .folder(&folder)
             .core(self.core);
         let server = Server::start("bind", &self.namespace, folder, program)?;
@@ -212,6 +223,14 @@ impl NamedBuilder {
         text.push_str(POLICIES);
         for zone in &self.zones {
             self.zone_statement(&mut text, zone, folder)?;
+        }
+        let key = self.key.as_ref().map(|key| format!("key {}", key.name)).unwrap_or_default();
+        for (zone, origin) in &self.secondary {
+            let file = super::zone::file_name(zone);
+            let _ = writeln!(
+                text,
+                "zone \"{zone}\" {{\n  type secondary;\n  file \"{file}.secondary\";\n  primaries {{ {origin} {key}; }};\n}};"
+            );
         }
         Ok(text)
     }

@@ -78,6 +78,14 @@ impl PeerBuilder<Nsd> {
         for address in self.listen_addresses() {
             let _ = writeln!(text, "  ip-address: {address}");
         }
+        // Every second answer above the limit is truncated, so that real clients come over TCP; 1,000,000 buckets; /24 and
+        // /64: all by default. Nobody has another limit for being on a list.
+        let limits = match self.rate_limit {
+            Some(per_s) => {
+                format!("rrl-ratelimit: {per_s}\n  rrl-whitelist-ratelimit: {per_s}\n  answer-cookie: yes")
+            }
+            None => "rrl-ratelimit: 0\n  rrl-whitelist-ratelimit: 0".to_owned(),
+        };
         let write_s = if self.zone_files { 2 } else { 3600 };
         // The reload timeout is the least time between two reloads; the default of 1 s would be measured instead of
         // the server; so would its rate limit of 200 answers a second.
@@ -86,7 +94,7 @@ impl PeerBuilder<Nsd> {
             "  server-count: 1\n  reuseport: yes\n  database: \"\"\n  username: \"\"\n  chroot: \"\"\n  \
              zonesdir: \"{folder_name}/zones\"\n  zonelistfile: \"{folder_name}/zone.list\"\n  \
              xfrdfile: \"{folder_name}/xfrd.state\"\n  xfrdir: \"{folder_name}\"\n  pidfile: \"{folder_name}/nsd.pid\"\n  \
-             tcp-count: 200\n  xfrd-reload-timeout: 0\n  rrl-ratelimit: 0\n  \
+             tcp-count: 200\n  xfrd-reload-timeout: 0\n  {limits}\n  \
              zonefiles-write: {write_s}\n  verbosity: 1\n  hide-version: yes\n\
              remote-control:\n  control-enable: yes\n  control-interface: \"{folder_name}/nsd.sock\"\n"
         );

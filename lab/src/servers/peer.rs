@@ -17,6 +17,7 @@ pub struct PeerBuilder<S> {
     pub(super) catalog: Option<String>,
     pub(super) listed: Vec<String>,
     pub(super) options: String,
+    pub(super) rate_limit: Option<u32>,
     pub(super) core: Option<usize>,
     pub(super) listen: Vec<IpAddr>,
     pub(super) zone_files: bool,
@@ -36,6 +37,7 @@ impl<S> PeerBuilder<S> {
             catalog: None,
             listed: Vec::new(),
             options: String::new(),
+            rate_limit: None,
             core: None,
             listen: Vec::new(),
             zone_files: false,
@@ -100,6 +102,13 @@ impl<S> PeerBuilder<S> {
         self.options.push_str("  ");
         self.options.push_str(line);
         self.options.push('\n');
+        self
+    }
+
+    /// Limit the rate of its answers to so many a second for each prefix and kind, with DNS cookies so that who has one is
+    /// exempt, all else as its manual recommends. Without, nothing is limited.
+    pub fn rate_limit(mut self, per_s: u32) -> Self {
+        self.rate_limit = Some(per_s);
         self
     }
 

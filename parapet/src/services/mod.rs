@@ -2,6 +2,8 @@
 //! (NOTIFY) origin-sync is told.
 
 pub(crate) mod announcer;
+#[allow(dead_code, reason = "asked by the control socket and the API")]
+pub(crate) mod defences;
 mod orders;
 mod peers;
 mod settings;
@@ -17,6 +19,7 @@ use config::Config;
 use origin_sync::{Notifier, OriginSync, ZoneStatus};
 
 use self::announcer::Announcer;
+use self::defences::{Defences, DefencesView};
 use crate::control::protocol::QueryCounts;
 use crate::failure::Failure;
 
@@ -52,6 +55,7 @@ pub(crate) struct Services {
     edge: Option<edge::Edge>,
     sync: Option<Arc<OriginSync>>,
     anycast: Option<anycast::Anycast>,
+    defences: Option<Defences>,
     settings: Arc<ArcSwap<edge::Settings>>,
     self_check: Option<Arc<ArcSwap<edge::SelfCheckSettings>>>,
     own_cookie_secret: [u8; 16],
@@ -65,6 +69,7 @@ pub(crate) struct ServicesView {
     edge: Option<EdgeStats>,
     sync: Weak<OriginSync>,
     announcer: Option<Arc<dyn Announcer>>,
+    defences: Option<DefencesView>,
     seen: Arc<ArcSwap<zone_status::Seen>>,
 }
 
@@ -116,6 +121,12 @@ impl ServicesView {
     /// What the cache of on-demand zones holds, if the node is an edge.
     pub(crate) fn cache_stats(&self) -> Option<cache::Stats> {
         self.edge.as_ref().map(|stats| stats.cache.stats())
+    }
+
+    /// The defences, if the node is an edge.
+    #[allow(dead_code, reason = "asked by the control socket and the API")]
+    pub(crate) fn defences(&self) -> Option<&DefencesView> {
+        self.defences.as_ref()
     }
 
     /// The edge's counters in short.
@@ -195,7 +206,7 @@ impl Services {
         let settings = Arc::new(ArcSwap::from_pointee(settings::edge_settings(config, own_cookie_secret)));
         let mut health = Vec::new();
         let seen = Arc::new(ArcSwap::from_pointee(zone_status::Seen::default()));
-        let (mut edge, mut stats, mut sync, mut self_check) = (None, None, None, None);
+        let (mut edge, mut stats, mut sync, mut self_check, mut defences) = (None, None, None, None, None);
         if let Some(sockets) = bound.edge {
             let zones = Arc::new(zones::Zones::new());
             let runtime = tokio::runtime::Handle::current();
@@ -204,6 +215,8 @@ impl Services {
             let cache = started.on_demand().cache();
             let (publisher, reader) = health::channel("edge", HEALTH_LIFETIME, Instant::now());
             health.push(reader);
+            let filters = Arc::new(filters::Filters::new(&config.node.defences, seed));
+            defences = Some(Defences::start(config, Arc::clone(&filters), Arc::clone(&zones)));
             let context = edge::EdgeContext {
                 zones,
                 settings: Arc::clone(&settings),
@@ -213,7 +226,7 @@ impl Services {
                     cache: Arc::clone(&cache),
                     misses: Arc::new(Filler(started.on_demand())),
                 }),
-                filters: Arc::new(filters::Filters::new(&config.node.defences, seed)),
+                filters,
                 health: publisher,
             };
             let mut started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
@@ -236,9 +249,10 @@ impl Services {
             edge: stats,
             sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade),
             announcer: anycast.as_ref().map(|anycast| Arc::new(anycast.handle()) as Arc<dyn Announcer>),
+            defences: defences.as_ref().map(Defences::view),
             seen,
         };
-        Ok(Self { edge, sync, anycast, settings, self_check, own_cookie_secret, view })
+        Ok(Self { edge, sync, anycast, defences, settings, self_check, own_cookie_secret, view })
     }
 
     /// What the roles publish.
@@ -255,6 +269,9 @@ impl Services {
         }
         if let (Some(self_check), Some(settings)) = (&self.self_check, settings::self_check_settings(config)) {
             self_check.store(Arc::new(settings));
+        }
+        if let Some(defences) = &self.defences {
+            defences.apply(config);
         }
         if let Some(sync) = &self.sync {
             match sync.apply(config).await {
@@ -280,6 +297,9 @@ impl Services {
             if let Err(why) = stopped {
                 tracing::error!(%why, "the edge did not stop well");
             }
+        }
+        if let Some(defences) = self.defences {
+            defences.stop().await;
         }
         if let Some(anycast) = self.anycast {
             anycast.stop().await;
