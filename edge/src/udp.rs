@@ -167,9 +167,9 @@ impl UdpWorker {
         let mut looked: ArrayVec<(usize, Datagram<'_>, Seen<'_>), BATCH_DATAGRAMS_MAX> = ArrayVec::new();
         for index in 0..received.len() {
             let Some(datagram) = received.get(index) else { continue };
-            if let Some(seen) = line::see(datagram.bytes, &client_of(&datagram), context) {
+            if let Some(mut seen) = line::see(datagram.bytes, &client_of(&datagram), context) {
                 if received.len() >= TOUCHED_MIN {
-                    context.gate.touch(&seen.view);
+                    context.gate.touch(&mut seen.view);
                 }
                 looked.push((index, datagram, seen));
             }

@@ -7,8 +7,8 @@ use config::{DefenceMode, Filter};
 use wire::NameRef;
 
 use crate::{
-    Admission, Effect, Filters, Found, LaneCounts, Now, Policy, Pressure, Proof, Samples, Verdict, View, ZoneNumber,
-    chain, sample::Sampler,
+    Admission, Effect, Filters, Found, Hashes, LaneCounts, Now, Policy, Pressure, Proof, Samples, Verdict, View,
+    ZoneNumber, chain, sample::Sampler,
 };
 
 /// One thread's handle to the filters.
@@ -41,7 +41,7 @@ impl Lane {
     pub fn limit_stream(&self, source: IpAddr, closes: bool) -> bool {
         let policy = self.filters.policy.load();
         let mode = policy.mode(Filter::Stream);
-        let view = View { source, proof: Proof::Stream, message: &[], asked: None };
+        let view = View { source, proof: Proof::Stream, message: &[], asked: None, hashes: Hashes::default() };
         if mode == DefenceMode::Off || self.filters.sources.is_allowed(&view, &policy) {
             return false;
         }
@@ -83,9 +83,10 @@ impl Gate<'_> {
     }
 
     /// Brings near what the verdict on this query will need. For all queries of a batch before the first is admitted: then
-    /// the processor waits for all of it at once. Without it the verdicts are the same.
+    /// the processor waits for all of it at once. Without it the verdicts are the same. The question stays what it is after
+    /// that.
     #[inline]
-    pub fn touch(&self, view: &View<'_>) {
+    pub fn touch(&self, view: &mut View<'_>) {
         if !self.is_off() {
             std::hint::black_box(self.lane.filters.sources.touch(view));
         }

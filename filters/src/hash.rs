@@ -26,6 +26,11 @@ impl Hasher {
         Hasher { secret: [next(1) ^ a, next(2) ^ b, next(3), next(4)] }
     }
 
+    /// The function that all tables share for names, so that a name is hashed once.
+    pub(crate) fn of_names(seed: [u64; 2]) -> Hasher {
+        Hasher::new(seed, 2)
+    }
+
     /// Of two numbers.
     #[inline]
     pub(crate) fn words(&self, a: u64, b: u64) -> u64 {
@@ -73,15 +78,16 @@ impl Hasher {
     #[inline]
     pub(crate) fn lower_case(&self, bytes: &[u8]) -> u64 {
         let [s0, s1, s2, s3] = self.secret;
-        let (words, rest) = bytes.as_chunks::<8>();
-        let mut hash = s0;
-        for word in words {
+        let mut hash = s0 ^ bytes.len() as u64;
+        for word in bytes.as_chunks::<8>().0 {
             hash = fold(lower_case(u64::from_le_bytes(*word)) ^ s1, hash ^ s2);
         }
-        let mut last = [0; 8];
-        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        hash = fold(lower_case(u64::from_le_bytes(last)) ^ s1, hash ^ s2);
-        fold(hash ^ bytes.len() as u64, s3)
+        // The last eight once more, whatever part of them was taken already: that is faster than to take the rest alone.
+        let last = match bytes.last_chunk::<8>() {
+            Some(last) => u64::from_le_bytes(*last),
+            None => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        fold(lower_case(last) ^ s1, hash ^ s3)
     }
 }
 

@@ -50,7 +50,7 @@ pub use quarantine::{QUARANTINED_MAX, Quarantined, Quarantining, Width};
 pub use sample::{SAMPLES_MAX, Sample, SampledName, Samples};
 pub use sources::{Budget, Explanation, Judgement, KnownGood, Listed, SourceStanding, Why};
 pub use verdict::{Admission, Verdict};
-pub use view::{Asked, Found, Kind, Proof, View, ZoneNumber};
+pub use view::{Asked, Found, Hashes, Kind, Proof, View, ZoneNumber};
 
 use names::Names;
 use quarantine::Quarantine;

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use wire::{NameRef, Rtype};
 
+use crate::hash::Hasher;
+
 /// How sure it is that a query comes from the address that it seems to come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -26,6 +28,28 @@ pub struct View<'a> {
     pub message: &'a [u8],
     /// Its question; none if it cannot be read.
     pub asked: Option<Asked<'a>>,
+    /// [`Gate::touch`](crate::Gate::touch) leaves here what is looked up more than once.
+    pub hashes: Hashes,
+}
+
+/// Hashes of a query's source and name, once somebody has made them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hashes {
+    /// 0 until it is made.
+    pub(crate) source: u64,
+    /// 0 until it is made, and without a question.
+    pub(crate) qname: u64,
+}
+
+impl View<'_> {
+    /// The hash of the name asked for, by the [hasher of names](Hasher::of_names) with this node's seed.
+    #[inline]
+    pub(crate) fn qname_hash(&self, hasher: &Hasher) -> u64 {
+        match (self.hashes.qname, self.asked) {
+            (0, Some(asked)) => hasher.name(asked.qname),
+            (hash, _) => hash,
+        }
+    }
 }
 
 /// A question.

@@ -1,7 +1,7 @@
 //! What is seen of a message before it is parsed: who asks, how sure that is, and for what. As much as the filters need to
 //! say whether it is worth more.
 
-use filters::{Asked, Proof, View};
+use filters::{Asked, Hashes, Proof, View};
 use wire::{Edns, HEADER_BYTES, Header, NameRef, Opcode, Query, Question, Rtype, edns::option};
 
 use crate::{
@@ -45,7 +45,8 @@ impl<'a> Seen<'a> {
             Transport::Udp => Proof::None,
             Transport::Tcp => Proof::Stream,
         };
-        Seen { view: View { source: client.peer.ip().to_canonical(), proof, message, asked: None }, cookie: None }
+        let source = client.peer.ip().to_canonical();
+        Seen { view: View { source, proof, message, asked: None, hashes: Hashes::default() }, cookie: None }
     }
 
     /// Of a message that has been parsed.

@@ -6,7 +6,7 @@ use config::{DefenceMode, Defences, Filter};
 use wire::{Class, Flags, Name, NameRef, Opcode, Rtype, Writer};
 
 use super::*;
-use crate::{Asked, Effect, Filters, Gate, Lane, Proof, Verdict};
+use crate::{Asked, Effect, Filters, Gate, Hashes, Lane, Proof, Verdict};
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -64,7 +64,7 @@ impl Node {
         let question = wire::Query::parse(message).ok().and_then(|query| query.question);
         let asked = question.map(|question| Asked { qname: question.name, qtype: question.rtype });
         let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-        let view = View { source, proof: Proof::None, message, asked };
+        let view = View { source, proof: Proof::None, message, asked, hashes: Hashes::default() };
         ask(&self.lane.gate(at(s)), &view)
     }
 

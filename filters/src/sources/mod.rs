@@ -57,7 +57,7 @@ const QTYPE_SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 #[derive(Debug)]
 pub(crate) struct Sources {
     hasher: Hasher,
-    question_hasher: Hasher,
+    name_hasher: Hasher,
     table: Table,
     repeats: Repeats,
     prefix_budgets: Sketch,
@@ -87,7 +87,7 @@ impl Sources {
     pub(crate) fn new(seed: [u64; 2]) -> Sources {
         Sources {
             hasher: Hasher::new(seed, 1),
-            question_hasher: Hasher::new(seed, 2),
+            name_hasher: Hasher::of_names(seed),
             table: Table::new(),
             repeats: Repeats::new(),
             prefix_budgets: Sketch::new(),
@@ -121,17 +121,23 @@ impl Sources {
 
     /// Brings near what the verdict will need.
     #[inline]
-    pub(crate) fn touch(&self, view: &View<'_>) -> u64 {
-        let hash = Key::of(view.source).hash(&self.hasher);
-        let row = self.table.row(hash).map_or(0, Row::touch);
-        row ^ view.asked.map_or(0, |asked| self.repeats.touch(self.question(hash, &asked)))
+    pub(crate) fn touch(&self, view: &mut View<'_>) -> u64 {
+        view.hashes.source = self.source_hash(view, Key::of(view.source));
+        view.hashes.qname = view.qname_hash(&self.name_hasher);
+        let row = self.table.row(view.hashes.source).map_or(0, Row::touch);
+        row ^ view.asked.map_or(0, |asked| self.repeats.touch(self.question(view.hashes.source, view, &asked)))
+    }
+
+    #[inline]
+    fn source_hash(&self, view: &View<'_>, key: Key) -> u64 {
+        if view.hashes.source == 0 { key.hash(&self.hasher) } else { view.hashes.source }
     }
 
     /// Who asks. Its second sight gets it a place in the table, and so does a proof.
     #[inline]
     pub(crate) fn look_up(&self, view: &View<'_>, policy: &Policy, counts: &LaneCounts, now: Now) -> Source<'_> {
         let (limits, key) = (&policy.limits, Key::of(view.source));
-        let hash = key.hash(&self.hasher);
+        let hash = self.source_hash(view, key);
         let clock = Clock::new(now, limits);
         let listed = limits.known_good.contains(view.source);
         let Some(row) = self.table.row(hash) else { return Source { hash, ..Source::NOT_LOOKED_UP } };
@@ -183,7 +189,7 @@ impl Sources {
     #[inline]
     pub(crate) fn repetition(&self, view: &View<'_>, source: &Source<'_>, policy: &Policy, now: Now) -> Finding {
         let (Some(place), Some(asked)) = (source.place, view.asked) else { return Finding::Fine };
-        if view.proof == Proof::Stream || !self.repeats.has_answer(self.question(source.hash, &asked), now) {
+        if view.proof == Proof::Stream || !self.repeats.has_answer(self.question(source.hash, view, &asked), now) {
             return Finding::Fine;
         }
         let state = place.load();
@@ -222,7 +228,7 @@ impl Sources {
         now: Now,
     ) {
         let key = Key::of(view.source);
-        let hash = key.hash(&self.hasher);
+        let hash = self.source_hash(view, key);
         let Some(row) = self.table.row(hash) else { return };
         let Some(place) = row.find(key) else { return };
         let (state, clock) = (place.load(), Clock::new(now, &policy.limits));
@@ -234,14 +240,14 @@ impl Sources {
             }
         }
         if let (Verdict::Serve, Some(asked), 1..) = (verdict, view.asked, found.ttl_s) {
-            self.repeats.give(self.question(hash, &asked), found.ttl_s, now);
+            self.repeats.give(self.question(hash, view, &asked), found.ttl_s, now);
         }
     }
 
     #[inline]
-    fn question(&self, source_hash: u64, asked: &Asked<'_>) -> u64 {
+    fn question(&self, source_hash: u64, view: &View<'_>, asked: &Asked<'_>) -> u64 {
         let qtype = u64::from(asked.qtype.0).wrapping_mul(QTYPE_SPREAD);
-        (source_hash ^ self.question_hasher.name(asked.qname)).wrapping_add(qtype)
+        (source_hash ^ view.qname_hash(&self.name_hasher)).wrapping_add(qtype)
     }
 
     fn prefix_hash(&self, address: std::net::IpAddr, policy: &Policy) -> u64 {

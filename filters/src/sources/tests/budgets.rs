@@ -114,7 +114,12 @@ fn another_case_is_the_same_question_and_another_type_is_not() {
     let sources = &bench.filters.sources;
     let question = |text: &str, qtype: u16| {
         let qname = name(text);
-        sources.question(7, &Asked { qname: qname.as_ref(), qtype: Rtype(qtype) })
+        let mut view = view(address("192.0.2.1"), Proof::None, &qname);
+        let asked = Asked { qtype: Rtype(qtype), ..view.asked.unwrap() };
+        let before = sources.question(7, &view, &asked);
+        sources.touch(&mut view);
+        assert_eq!(sources.question(7, &view, &asked), before, "touching makes no difference");
+        before
     };
     assert_eq!(question("www.example.com", 1), question("WwW.eXaMple.CoM", 1));
     // A and HTTPS are 64 apart.

@@ -9,7 +9,7 @@ use std::{net::IpAddr, sync::Arc};
 use config::{DefenceMode, Defences, Filter};
 use wire::{Name, Rtype};
 
-use crate::{Admission, Asked, Filters, Found, Kind, Lane, Now, Proof, Verdict, View, ZoneNumber};
+use crate::{Admission, Asked, Filters, Found, Hashes, Kind, Lane, Now, Proof, Verdict, View, ZoneNumber};
 
 const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0x0fed_cba9_8765_4321];
 /// The Unix time at the clock's start.
@@ -93,5 +93,5 @@ fn name(text: &str) -> Name {
 
 fn view(source: IpAddr, proof: Proof, qname: &Name) -> View<'_> {
     let asked = Asked { qname: qname.as_ref(), qtype: Rtype::A };
-    View { source, proof, message: &[0; 12], asked: Some(asked) }
+    View { source, proof, message: &[0; 12], asked: Some(asked), hashes: Hashes::default() }
 }
