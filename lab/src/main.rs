@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod demo_fill;
 mod demo_internet;
+mod flood;
 mod scene;
 mod subject;
 mod up;
@@ -32,6 +33,9 @@ Examples:
   parapet-lab demo --part internet          anycast alone: edges fail, and nobody notices for long
   parapet-lab up hidden-origin              an origin, three edges, two clients, until Ctrl-C
   parapet-lab up internet                   five sites, three providers, clients in three regions
+  parapet-lab attack random-names           a flood beside real clients: who is answered, second by second
+  parapet-lab attack reflection --peer nsd --rate 100000
+                                            the same of a peer with its response-rate limiting on
   parapet-lab bench answers                 CPU per answer and share answered, beside NSD and Knot
   parapet-lab bench change --json           the same figures for machines
   parapet-lab bench transfer --subjects nsd,knot --records 100000
@@ -76,6 +80,8 @@ enum Command {
         /// The zone.
         zone: String,
     },
+    /// Attack a server beside real clients, and see what these are answered.
+    Attack(flood::Options),
     /// Measure, beside peers in the same run; prints a table with ratios.
     Bench(bench::Options),
 }
@@ -92,6 +98,7 @@ fn main() -> ExitCode {
         }
         Command::Demo { edges, parts, picture } => demo::run(edges, &parts, picture),
         Command::Up { name } => up::run(&name),
+        Command::Attack(options) => flood::attack(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Check { .. } => Ok(()),
     });
@@ -114,7 +121,7 @@ fn check(server: std::net::IpAddr, origin: std::net::IpAddr, zone: &str) -> bool
 }
 
 fn list() {
-    let describe = |name: &str, about: &str| println!("  {name:<15} {about}");
+    let describe = |name: &str, about: &str| println!("  {name:<17} {about}");
     println!("demonstration (parapet-lab demo, or a part of it by --part NAME):");
     for (name, about) in demo::PARTS {
         describe(name, about);
@@ -127,6 +134,10 @@ fn list() {
     println!("\nscenarios (what befalls an edge, in demo and bench failover):");
     for fault in parapet_lab::internet::Fault::ALL {
         describe(&fault.to_string(), fault.about());
+    }
+    println!("\nattacks (parapet-lab attack NAME):");
+    for attack in parapet_lab::attack::Attack::ALL {
+        describe(attack.name(), attack.about());
     }
     println!("\nbenchmarks (parapet-lab bench NAME):");
     for (name, about) in bench::ALL {

@@ -8,8 +8,9 @@ use std::{
     net::SocketAddrV4,
     os::fd::AsFd,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
+        mpsc,
     },
     time::{Duration, Instant},
 };
@@ -23,7 +24,7 @@ use nix::{
 };
 
 use super::{
-    lock, micros,
+    micros,
     questions::{Mix, Question},
     random::{Random, Zipf},
     record::{End, Record},
@@ -51,16 +52,24 @@ const DATAGRAMS_MAX: usize = 256;
 /// In what the kernel gives back with an event: it is a stream's, and the rest is the number of its question.
 const IS_STREAM: u64 = 1 << 63;
 
-/// What the thread is told, and tells.
+/// What the thread is told.
 pub(super) struct Common {
     pub(super) per_s: AtomicU32,
     pub(super) stop: AtomicBool,
-    pub(super) record: Mutex<Record>,
+}
+
+/// A copy of these seconds of the record is wanted. The thread makes it itself: a lock that somebody of lower priority holds
+/// would delay it.
+pub(super) struct Wanted {
+    pub(super) seconds: std::ops::Range<usize>,
+    pub(super) to: mpsc::SyncSender<Record>,
 }
 
 /// What the thread owns.
 pub(super) struct Asker {
     common: Arc<Common>,
+    wanted: mpsc::Receiver<Wanted>,
+    record: Record,
     server: SocketAddrV4,
     begun: Instant,
     random: Random,
@@ -101,6 +110,7 @@ impl Asker {
         resolvers: Vec<Resolver>,
         server: SocketAddrV4,
         common: &Arc<Common>,
+        wanted: mpsc::Receiver<Wanted>,
         (begun, mut random): (Instant, Random),
     ) -> io::Result<Asker> {
         let sockets: Vec<Shared> = (0..SOCKETS).map(|_| Shared::open(&mut random)).collect::<Result<_, _>>()?;
@@ -110,6 +120,8 @@ impl Asker {
         }
         Ok(Asker {
             common: Arc::clone(common),
+            wanted,
+            record: Record::default(),
             server,
             begun,
             random,
@@ -127,13 +139,15 @@ impl Asker {
     }
 
     /// Ask until told to stop, then wait for what is on its way.
-    pub(super) fn run(mut self) {
+    pub(super) fn run(mut self, real_time: bool) -> Record {
+        self.record.real_time = real_time;
         let mut due = Instant::now();
         loop {
             let stopped = self.common.stop.load(Ordering::Relaxed);
             if stopped && self.pending.is_empty() {
-                return;
+                return self.record;
             }
+            self.tell();
             let now = Instant::now();
             if stopped {
                 due = now + LOOK_MAX;
@@ -145,6 +159,13 @@ impl Asker {
             self.end_tries();
             let until = self.deadlines.peek().map_or(due, |Reverse((at, ..))| due.min(*at));
             self.listen(until.saturating_duration_since(Instant::now()).min(LOOK_MAX));
+        }
+    }
+
+    fn tell(&self) {
+        while let Ok(wanted) = self.wanted.try_recv() {
+            // Whoever asked may have gone.
+            let _ = wanted.to.try_send(self.record.part(wanted.seconds));
         }
     }
 
@@ -172,7 +193,7 @@ impl Asker {
         self.next_number += 1;
         let pending = Pending { resolver, question, sent, socket: 0, id: 0, first: now, second, retries: 0, turn: 0 };
         self.pending.insert(number, pending);
-        lock(&self.common.record).asked(second, micros(now.saturating_duration_since(due)));
+        self.record.asked(second, micros(now.saturating_duration_since(due)));
         self.send(number);
     }
 
@@ -220,7 +241,7 @@ impl Asker {
         if pending.retries >= WAITS.len() {
             return self.end(number, false);
         }
-        lock(&self.common.record).retried(pending.second);
+        self.record.retried(pending.second);
         self.send(number);
     }
 
@@ -234,7 +255,7 @@ impl Asker {
             0 => End::FirstTry { after_us },
             _ => End::WithRetries { after_us },
         };
-        lock(&self.common.record).ended(pending.second, end);
+        self.record.ended(pending.second, end);
     }
 
     fn listen(&mut self, wait: Duration) {
@@ -266,14 +287,14 @@ impl Asker {
             let waited_us = micros(datagram.waited);
             let second = pending.second;
             let heard = resolver.hear(pending.question, &pending.sent, datagram.bytes, Instant::now());
-            lock(&self.common.record).waited(second, waited_us);
+            self.record.waited(second, waited_us);
             match heard {
                 Heard::NotMine => {}
                 Heard::Answered => self.end(number, true),
                 Heard::Truncated => self.go_over_to_tcp(number),
                 // The cookie is known now.
                 Heard::BadCookie => self.send(number),
-                Heard::Refused => lock(&self.common.record).refused(second),
+                Heard::Refused => self.record.refused(second),
             }
         }
     }
@@ -282,7 +303,7 @@ impl Asker {
         let Some(pending) = self.pending.get_mut(&number) else { return };
         let Some(resolver) = self.resolvers.get(pending.resolver) else { return };
         self.by_id.remove(&(pending.socket, pending.id));
-        lock(&self.common.record).over_tcp(pending.second);
+        self.record.over_tcp(pending.second);
         pending.turn += 1;
         self.deadlines.push(Reverse((Instant::now() + STREAM_WAIT, number, pending.turn)));
         let Ok(stream) = Stream::connect(resolver.address, self.server, &pending.sent.message) else { return };
@@ -309,7 +330,7 @@ impl Asker {
         match resolver.hear(pending.question, &pending.sent, &answer, Instant::now()) {
             Heard::Answered => self.end(number, true),
             Heard::BadCookie => self.send(number),
-            Heard::NotMine | Heard::Refused | Heard::Truncated => lock(&self.common.record).refused(pending.second),
+            Heard::NotMine | Heard::Refused | Heard::Truncated => self.record.refused(pending.second),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Servers with their defences on, each as its manual recommends and with limits that no real client here needs to exceed:
-//! the busiest resolver asks some 35 questions a second, the busiest /24 some 60.
+//! the busiest resolver asks some 25 questions a second, the busiest /24 some 40.
 //!
 //! | server | its defences |
 //! | --- | --- |

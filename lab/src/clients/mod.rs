@@ -20,13 +20,14 @@ mod record;
 mod resolver;
 mod sockets;
 mod stream;
+mod trial;
 
 use std::{
     collections::HashSet,
     io,
     net::{Ipv4Addr, SocketAddrV4},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
@@ -44,7 +45,7 @@ use thread_priority::{
 };
 
 use crate::{LabError, Namespace};
-use asker::{Asker, Common};
+use asker::{Asker, Common, Wanted};
 use random::Random;
 use resolver::Resolver;
 
@@ -52,6 +53,7 @@ pub use defended::{Defended, Defender, Fill, KNOWN_GOOD_AFTER_S, MISSES, Mode, S
 pub use ground::{CLIENT_CORE, Ground, SERVER_CORE};
 pub use questions::{LONG_NAMES, NAMES, SIGNED, SIGNED_NAMES, ZONE};
 pub use record::{Figures, Record, Second};
+pub use trial::{Phase, Plan, Row, Trial, run};
 
 /// The real clients' addresses are in this network.
 pub const NETWORK: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 16);
@@ -59,9 +61,12 @@ pub const NETWORK: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 16);
 /// answers can be told apart.
 pub const PORT_MIN: u16 = 32_768;
 /// Resolvers, unless told otherwise.
-pub const RESOLVERS: usize = 1_000;
+pub const RESOLVERS: usize = 2_000;
 /// Questions a second that they ask together, unless told otherwise.
 pub const PER_S: u32 = 2_000;
+
+/// Requests for a part of the record that may wait.
+const WANTED_MAX: usize = 4;
 
 /// What real clients there are.
 #[derive(Clone)]
@@ -78,8 +83,9 @@ pub struct Spec {
 /// Real clients that ask. Dropping it ends them.
 pub struct Clients {
     common: Arc<Common>,
+    wanted: mpsc::SyncSender<Wanted>,
     begun: Instant,
-    thread: Option<JoinHandle<Result<(), LabError>>>,
+    thread: Option<JoinHandle<Result<Record, LabError>>>,
 }
 
 /// The addresses of so many resolvers, the busiest first. Always the same, and no other addresses for more of them.
@@ -127,22 +133,18 @@ impl Spec {
 
     /// Begin to ask.
     pub fn start(self) -> Result<Clients, LabError> {
-        let common = Arc::new(Common {
-            per_s: AtomicU32::new(self.per_s),
-            stop: AtomicBool::new(false),
-            record: Mutex::default(),
-        });
+        let common = Arc::new(Common { per_s: AtomicU32::new(self.per_s), stop: AtomicBool::new(false) });
         let begun = Instant::now();
         let (ready, is_ready) = mpsc::sync_channel(1);
+        let (wanted, is_wanted) = mpsc::sync_channel(WANTED_MAX);
         let told = Arc::clone(&common);
         let run = move || {
             let namespace = self.namespace.clone();
-            namespace.enter(|| self.run(&told, begun, &ready))?;
-            Ok(())
+            namespace.enter(|| self.run(&told, is_wanted, begun, &ready))
         };
         let thread = thread::Builder::new().name("clients".to_owned()).spawn(run);
         let thread = thread.map_err(LabError::io("starting the clients' thread"))?;
-        let clients = Clients { common, begun, thread: Some(thread) };
+        let clients = Clients { common, wanted, begun, thread: Some(thread) };
         // It says nothing where the namespace could not be entered.
         let opened = is_ready.recv().unwrap_or_else(|_| Err(io::ErrorKind::NotConnected.into()));
         opened.map_err(LabError::io("opening the clients' sockets"))?;
@@ -150,29 +152,48 @@ impl Spec {
     }
 
     /// The thread in the namespace.
-    fn run(&self, common: &Arc<Common>, begun: Instant, ready: &mpsc::SyncSender<io::Result<()>>) {
+    fn run(
+        &self,
+        common: &Arc<Common>,
+        wanted: mpsc::Receiver<Wanted>,
+        begun: Instant,
+        ready: &mpsc::SyncSender<io::Result<()>>,
+    ) -> Record {
         let mut random = Random::new(self.seed);
         let resolvers = addresses(self.resolvers).into_iter().map(|address| Resolver::new(address, &mut random));
         let resolvers = resolvers.collect();
-        let asker = self.take_core().and_then(|()| Asker::new(resolvers, self.server, common, (begun, random)));
-        lock(&common.record).real_time = take_priority();
+        let asker = self.take_core().and_then(|()| Asker::new(resolvers, self.server, common, wanted, (begun, random)));
+        let real_time = take_priority();
         match asker {
             Ok(asker) => {
                 let _ = ready.send(Ok(()));
-                asker.run();
+                asker.run(real_time)
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
+                Record::default()
             }
         }
     }
 
     fn take_core(&self) -> io::Result<()> {
-        let Some(core) = self.core else { return Ok(()) };
-        let mut cores = CpuSet::new();
-        cores.set(core)?;
-        Ok(sched_setaffinity(Pid::from_raw(0), &cores)?)
+        self.core.map_or(Ok(()), |core| Ok(stay_on(core)?))
     }
+}
+
+/// Keep the current thread, and all threads and programs that it starts from now on, on this core, where there are several:
+/// so that a server that is measured has another one for itself. To be called before a lab is made.
+pub fn keep_to(core: usize) -> Result<(), LabError> {
+    match thread::available_parallelism() {
+        Ok(cores) if cores.get() > 1 => stay_on(core).map_err(LabError::errno(format!("staying on core {core}"))),
+        _ => Ok(()),
+    }
+}
+
+fn stay_on(core: usize) -> Result<(), nix::Error> {
+    let mut cores = CpuSet::new();
+    cores.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &cores)
 }
 
 /// The lowest real-time priority is above everything ordinary: an attack from the same core does not delay the clients.
@@ -199,7 +220,19 @@ impl Clients {
 
     /// The record so far. The last seconds' questions are not all answered or given up yet.
     pub fn record(&self) -> Record {
-        lock(&self.common.record).clone()
+        self.part(0..usize::MAX)
+    }
+
+    /// The figures of one second so far.
+    pub fn figures(&self, second: usize) -> Figures {
+        self.part(second..second.saturating_add(1)).second(second)
+    }
+
+    fn part(&self, seconds: std::ops::Range<usize>) -> Record {
+        let (to, part) = mpsc::sync_channel(1);
+        // The thread ends with this alone.
+        let _ = self.wanted.send(Wanted { seconds, to });
+        part.recv().unwrap_or_default()
     }
 
     /// The longest that a question may take until it is answered or given up.
@@ -208,27 +241,21 @@ impl Clients {
     }
 
     /// Ask no more, wait for what is on its way (at most [`Clients::patience`]), and give the whole record.
-    pub fn stop(mut self) -> Record {
-        self.end();
-        self.record()
+    pub fn stop(mut self) -> Result<Record, LabError> {
+        self.end()
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<Record, LabError> {
         self.common.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let Some(thread) = self.thread.take() else { return Ok(Record::default()) };
+        thread.join().map_err(|_| LabError::Invalid("the clients' thread panicked".to_owned()))?
     }
 }
 
 impl Drop for Clients {
     fn drop(&mut self) {
-        self.end();
+        let _ = self.end();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// In whole µs, at most as many as the record can hold.

@@ -166,12 +166,13 @@ mod tests {
     fn every_kind_is_asked_for_and_all_but_typos_exist() {
         let (mix, mut random) = (Mix::new(), Random::new(7));
         let zones = [zone(), signed()].concat();
+        let labels: HashSet<&str> = zones.lines().filter_map(|line| line.split(' ').next()).collect();
         let mut kinds = HashSet::new();
         for _ in 0..2_000 {
             let question = mix.draw(&mut random);
             let name = question.name();
             let label = name.split('.').next().unwrap_or_default();
-            let exists = question.kind == Kind::Key || zones.contains(&format!("\n{label} "));
+            let exists = question.kind == Kind::Key || labels.contains(label);
             assert_eq!(exists, question.kind != Kind::Typo, "{name}");
             kinds.insert(question.kind);
         }

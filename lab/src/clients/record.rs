@@ -137,6 +137,17 @@ impl Record {
         self.figures(0, self.seconds.len())
     }
 
+    /// These seconds alone; those before are empty, so that all keep their numbers.
+    pub(super) fn part(&self, seconds: std::ops::Range<usize>) -> Record {
+        let until = seconds.end.min(self.seconds.len());
+        let numbered = self.seconds.iter().enumerate().take(until);
+        let part = numbered.map(|(number, second)| match number < seconds.start {
+            true => Second::default(),
+            false => second.clone(),
+        });
+        Record { seconds: part.collect(), real_time: self.real_time }
+    }
+
     fn at(&mut self, second: usize) -> &mut Second {
         let second = second.min(SECONDS_MAX - 1);
         if self.seconds.len() <= second {

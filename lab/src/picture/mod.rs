@@ -1,10 +1,14 @@
 //! Timelines of what regions were answered: who answered, how fast, what was lost, and what befell whom meanwhile. As a
-//! picture (SVG) and, smaller, for a terminal. Both are made from the prober's [`Record`]s alone.
+//! picture (SVG) and, smaller, for a terminal. Both are made from the prober's [`Record`]s alone. And [`Floods`]: what real
+//! clients were answered while a server was attacked.
 
+mod flood;
 mod svg;
 mod terminal;
 
 use crate::prober::{Outcome, Record};
+
+pub use flood::{Floods, percent};
 
 /// A moment to be marked.
 #[derive(Clone, Debug, Eq, PartialEq)]
