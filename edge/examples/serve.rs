@@ -60,6 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         transfers: None,
         on_demand: None,
         filters,
+        deaths: None,
         health: publisher,
     };
     let edge = Edge::start(sockets, context)?;

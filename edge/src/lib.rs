@@ -24,8 +24,9 @@ mod start;
 mod stats;
 mod tcp;
 mod udp;
+mod watchdog;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use cache::{Failure, Filled};
@@ -33,6 +34,7 @@ use filters::Admission;
 use line::Context;
 use parking::{CompletedSender, ParkedDatagram, ParkedQuery, Parking};
 use self_check::OwnQuestions;
+use watchdog::{Deaths, Stage, Taken};
 
 pub use bind::{Sockets, bind};
 pub use clock::filter_time;
@@ -46,6 +48,7 @@ pub use self_check::{Check, SelfCheck, SelfCheckSettings};
 pub use settings::{NSID_BYTES_MAX, Settings, TcpSettings, UDP_PAYLOAD_BYTES_MIN};
 pub use start::{Edge, EdgeContext, OnDemand, StatsReader};
 pub use stats::{Counters, DropReason, Family, OnDemandEvent, Stats, Transport};
+pub use watchdog::{Death, DeathHandler, DeathKind};
 
 /// What all lanes read.
 pub(crate) struct Shared {
@@ -56,6 +59,7 @@ pub(crate) struct Shared {
     on_demand: Option<OnDemand>,
     parking: Arc<Parking>,
     own_questions: Arc<OwnQuestions>,
+    deaths: Arc<Deaths>,
 }
 
 impl Shared {
@@ -74,6 +78,22 @@ impl Shared {
             counters,
             now_s: clock::unix_time_s(),
         })
+    }
+
+    /// A message made its answering panic: that costs it its answer, and nobody else anything.
+    #[cold]
+    fn panicked(
+        &self,
+        counters: &Counters,
+        stage: Stage,
+        message: Option<(&[u8], SocketAddr)>,
+        transport: Transport,
+        why: String,
+    ) {
+        counters.dropped(DropReason::Panicked, 1);
+        let taken = message.map(|(message, peer)| Taken { message: message.to_vec(), peer, transport });
+        let thread = std::thread::current();
+        self.deaths.report(DeathKind::Panic, thread.name().unwrap_or_default(), stage, taken, why);
     }
 
     /// Lets a query wait for the origin of its zone.

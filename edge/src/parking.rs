@@ -2,8 +2,9 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -75,6 +76,21 @@ pub(crate) struct Completed {
 pub(crate) type CompletedSender = mpsc::UnboundedSender<Completed>;
 /// Receives them.
 pub(crate) type CompletedReceiver = mpsc::UnboundedReceiver<Completed>;
+
+/// Receives those of a worker's datagrams, for one thread of the worker after the other: whoever takes over goes on with it.
+#[derive(Clone)]
+pub(crate) struct SharedReceiver(Arc<Mutex<CompletedReceiver>>);
+
+impl SharedReceiver {
+    pub(crate) fn new(receiver: CompletedReceiver) -> SharedReceiver {
+        SharedReceiver(Arc::new(Mutex::new(receiver)))
+    }
+
+    /// The next one; none when there can be no more. Nobody holds the lock while one is answered.
+    pub(crate) async fn recv(&self) -> Option<Completed> {
+        poll_fn(|context| self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_recv(context)).await
+    }
+}
 
 /// A client that waits for the answer of an origin. Dropping it answers with SERVFAIL.
 pub struct Waiter {

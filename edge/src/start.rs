@@ -1,8 +1,8 @@
-//! Starts the lanes' threads, watches that they are alive, and stops them.
+//! Starts the lanes and what watches over them, and stops them.
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,27 +12,21 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use health::{Report, State};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::{
-    sync::{mpsc, watch},
-    time::sleep,
-};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
-    EdgeError, MissHandler, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler, line,
-    parking::Parking,
+    DeathHandler, DeathKind, EdgeError, MissHandler, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler,
+    bind::WorkerSockets,
+    line,
+    parking::{CompletedSender, Parking, SharedReceiver},
     self_check::{OwnQuestions, SelfCheck, SelfChecker},
     sockets::UdpSocket,
     stats::Counters,
-    tcp::{Connections, Phase, TcpWorker},
+    tcp::{Connections, Phase, TcpWorker, UdpPressure},
     udp::UdpWorker,
+    watchdog::{Deaths, Desk, Lane, Watchdog, Work},
 };
-
-/// How often the edge says how it is.
-const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
-/// A lane that has not come back to wait for queries for so many intervals is stuck.
-const SILENT_INTERVALS_MAX: u32 = 4;
 
 /// Descriptors that the process needs besides those of the TCP lane's connections: files, sockets, logs.
 const DESCRIPTORS_ELSEWHERE: usize = 1024;
@@ -51,6 +45,8 @@ pub struct EdgeContext {
     pub on_demand: Option<OnDemand>,
     /// What says whether a query is worth answering.
     pub filters: Arc<filters::Filters>,
+    /// Who is told of messages that kill who answers them.
+    pub deaths: Option<Arc<dyn DeathHandler>>,
     /// Where the edge says whether its lanes run.
     pub health: health::Publisher,
 }
@@ -72,8 +68,10 @@ impl OnDemand {
 
 /// The running lanes. Dropping it stops them without grace.
 pub struct Edge {
-    threads: Vec<JoinHandle<io::Result<()>>>,
-    udp_stop: Arc<AtomicBool>,
+    /// It has the lanes' threads.
+    watchdog: Option<JoinHandle<()>>,
+    self_check: Option<JoinHandle<io::Result<()>>>,
+    stop: Arc<AtomicBool>,
     phase: watch::Sender<Phase>,
     stats: StatsReader,
     addresses: Vec<SocketAddr>,
@@ -88,6 +86,7 @@ pub struct StatsReader {
     counters: Vec<Arc<Counters>>,
     connections: Arc<Connections>,
     parking: Arc<Parking>,
+    deaths: Arc<Deaths>,
 }
 
 impl StatsReader {
@@ -96,13 +95,15 @@ impl StatsReader {
         let mut stats = Stats::sum(self.counters.iter().map(|counters| &**counters));
         stats.tcp_connections_open = self.connections.open() as u64;
         stats.parked = self.parking.parked() as u64;
+        stats.deaths = DeathKind::ALL.map(|kind| self.deaths.count(kind));
+        stats.lanes_replaced = self.deaths.replaced();
         stats
     }
 }
 
 impl fmt::Debug for Edge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Edge").field("threads", &self.threads.len()).finish_non_exhaustive()
+        f.debug_struct("Edge").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 
@@ -113,75 +114,48 @@ impl Edge {
     ///
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
-        let EdgeContext { zones, settings, notify, transfers, on_demand, filters, health } = context;
-        let own_zones = Arc::clone(&zones);
+        let EdgeContext { zones, settings, notify, transfers, on_demand, filters, deaths, health } = context;
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
         let parking = Arc::new(Parking::default());
-        let parking_of_lanes = Arc::clone(&parking);
         let own_questions = Arc::new(OwnQuestions::default());
-        let shared = Arc::new(Shared {
-            zones,
-            settings,
-            notify,
-            transfers,
-            on_demand,
-            parking: parking_of_lanes,
-            own_questions: Arc::clone(&own_questions),
-        });
+        let deaths = Arc::new(Deaths::new(Arc::clone(&filters), Arc::clone(&zones), deaths));
         let connections = Connections::new();
         let (phase, phase_reader) = watch::channel(Phase::Serving);
-        let udp_stop = Arc::new(AtomicBool::new(false));
-        let stats = StatsReader { counters: Vec::new(), connections: Arc::clone(&connections), parking };
-        let udp_sockets = sockets.workers.iter().flat_map(|worker| worker.udp.iter().cloned()).collect();
         let mut edge = Edge {
-            threads: Vec::new(),
-            udp_stop: Arc::clone(&udp_stop),
+            watchdog: None,
+            self_check: None,
+            stop: Arc::default(),
             phase,
-            stats,
-            addresses: sockets.addresses().to_vec(),
-            udp_sockets,
-            zones: own_zones,
-            own_questions,
-        };
-
-        let mut tcp_workers = Vec::new();
-        let mut udp_counters = Vec::new();
-        for (index, worker) in sockets.workers.into_iter().enumerate() {
-            let counters = edge.add_counters();
-            udp_counters.push(Arc::clone(&counters));
-            let (shared, stop) = (Arc::clone(&shared), Arc::clone(&udp_stop));
-            let (completed, to_write) = mpsc::unbounded_channel();
-            let udp = UdpWorker {
-                sockets: worker.udp,
-                shared: Arc::clone(&shared),
-                counters,
-                lane: filters.lane(),
-                completed,
-                stop,
-            };
-            edge.spawn("UDP", format!("udp-{index}"), move || udp.run())?;
-            tcp_workers.push(TcpWorker {
-                listeners: worker.tcp,
-                shared,
-                counters: edge.add_counters(),
-                lane: filters.lane(),
+            stats: StatsReader {
+                counters: Vec::new(),
                 connections: Arc::clone(&connections),
-                completed: to_write,
+                parking: Arc::clone(&parking),
+                deaths: Arc::clone(&deaths),
+            },
+            addresses: sockets.addresses().to_vec(),
+            udp_sockets: sockets.workers.iter().flat_map(|worker| worker.udp.iter().cloned()).collect(),
+            zones: Arc::clone(&zones),
+            own_questions: Arc::clone(&own_questions),
+        };
+        let (deaths_of_watchdog, filters_of_watchdog) = (Arc::clone(&deaths), Arc::clone(&filters));
+        let shared = Arc::new(Shared { zones, settings, notify, transfers, on_demand, parking, own_questions, deaths });
+        let mut lanes = Vec::new();
+        for (index, worker) in sockets.workers.into_iter().enumerate() {
+            let (udp, tcp) = (edge.add_counters(), edge.add_counters());
+            let maker = Maker {
+                shared: Arc::clone(&shared),
+                filters: Arc::clone(&filters),
+                connections: Arc::clone(&connections),
+                pressure: Arc::default(),
+                stop: Arc::clone(&edge.stop),
                 phase: phase_reader.clone(),
-            });
+            };
+            lanes.extend(maker.lanes(index, worker, [udp, tcp]));
         }
-        let mut watch = Some(watch_lanes(udp_counters, health, phase_reader));
-        for (index, tcp) in tcp_workers.into_iter().enumerate() {
-            let watch = watch.take();
-            edge.spawn("TCP", format!("tcp-{index}"), move || {
-                tcp.run(async move {
-                    match watch {
-                        Some(watch) => watch.await,
-                        None => std::future::pending().await,
-                    }
-                })
-            })?;
-        }
+        let watchdog = Watchdog::new(lanes, deaths_of_watchdog, filters_of_watchdog, health, phase_reader);
+        let watchdog = watchdog.map_err(|source| EdgeError::Start { lane: "UDP or TCP", source })?;
+        let spawned = thread::Builder::new().name("watchdog".to_owned()).spawn(move || watchdog.run());
+        edge.watchdog = Some(spawned.map_err(|source| EdgeError::Start { lane: "watchdog", source })?);
         Ok(edge)
     }
 
@@ -197,9 +171,11 @@ impl Edge {
             addresses: self.addresses.clone(),
             sockets: self.udp_sockets.clone(),
             own_questions: Arc::clone(&self.own_questions),
-            stop: Arc::clone(&self.udp_stop),
+            stop: Arc::clone(&self.stop),
         };
-        self.spawn("self-check", "self-check".to_owned(), move || checker.run())
+        let spawned = thread::Builder::new().name("self-check".to_owned()).spawn(move || checker.run());
+        self.self_check = Some(spawned.map_err(|source| EdgeError::Start { lane: "self-check", source })?);
+        Ok(())
     }
 
     /// The counters of all threads, summed up.
@@ -220,14 +196,16 @@ impl Edge {
 
     fn halt(&mut self, grace: Duration) {
         self.phase.send_replace(Phase::Stopping(grace));
-        self.udp_stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let name = thread.thread().name().unwrap_or_default().to_owned();
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(lane = name, %error, "a lane ended"),
-                Err(_) => tracing::error!(lane = name, "a lane panicked"),
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.thread().unpark();
+            // It waits for the lanes, as long as that is any use.
+            if watchdog.join().is_err() {
+                tracing::error!("the watchdog of the lanes panicked");
             }
+        }
+        if let Some(Err(_)) = self.self_check.take().map(JoinHandle::join) {
+            tracing::error!("the self-check panicked");
         }
     }
 
@@ -236,16 +214,81 @@ impl Edge {
         self.stats.counters.push(Arc::clone(&counters));
         counters
     }
+}
 
-    fn spawn(
-        &mut self,
-        lane: &'static str,
-        name: String,
-        run: impl FnOnce() -> io::Result<()> + Send + 'static,
-    ) -> Result<(), EdgeError> {
-        let spawned = thread::Builder::new().name(name).spawn(run);
-        self.threads.push(spawned.map_err(|source| EdgeError::Start { lane, source })?);
-        Ok(())
+/// What the lanes of one worker are made from, as often as one needs a new thread.
+#[derive(Clone)]
+struct Maker {
+    shared: Arc<Shared>,
+    filters: Arc<filters::Filters>,
+    connections: Arc<Connections>,
+    pressure: Arc<UdpPressure>,
+    stop: Arc<AtomicBool>,
+    phase: watch::Receiver<Phase>,
+}
+
+impl Maker {
+    fn lanes(
+        self,
+        index: usize,
+        sockets: WorkerSockets,
+        [udp_counters, tcp_counters]: [Arc<Counters>; 2],
+    ) -> [Lane; 2] {
+        let WorkerSockets { udp, tcp } = sockets;
+        let (completed, to_write) = mpsc::unbounded_channel();
+        let to_write = SharedReceiver::new(to_write);
+        let (wakes, maker) = (Arc::clone(&udp_counters), self.clone());
+        let hire_udp = move |desk| maker.udp(&udp, &udp_counters, &completed, desk);
+        let connections = Arc::clone(&self.connections);
+        let lose_tcp = move |desk: &Desk| connections.forget(desk.number);
+        let hire_tcp = move |desk| self.tcp(&tcp, &tcp_counters, &to_write, desk);
+        [
+            Lane { name: format!("udp-{index}"), hire: Box::new(hire_udp), lose: Box::new(|_| ()), wakes: Some(wakes) },
+            Lane { name: format!("tcp-{index}"), hire: Box::new(hire_tcp), lose: Box::new(lose_tcp), wakes: None },
+        ]
+    }
+
+    fn udp(
+        &self,
+        sockets: &[Arc<UdpSocket>],
+        counters: &Arc<Counters>,
+        completed: &CompletedSender,
+        desk: Arc<Desk>,
+    ) -> io::Result<Work> {
+        let worker = UdpWorker {
+            sockets: sockets.to_vec(),
+            shared: Arc::clone(&self.shared),
+            // Those of the thread before: should it come back, it adds what it was at, and ends.
+            counters: Arc::clone(counters),
+            lane: self.filters.lane(),
+            completed: completed.clone(),
+            pressure: Arc::clone(&self.pressure),
+            desk,
+            stop: Arc::clone(&self.stop),
+        };
+        Ok(Box::new(move || worker.run()))
+    }
+
+    fn tcp(
+        &self,
+        listeners: &[TcpListener],
+        counters: &Arc<Counters>,
+        completed: &SharedReceiver,
+        desk: Arc<Desk>,
+    ) -> io::Result<Work> {
+        let worker = TcpWorker {
+            listeners: listeners.iter().map(TcpListener::try_clone).collect::<io::Result<_>>()?,
+            shared: Arc::clone(&self.shared),
+            filters: Arc::clone(&self.filters),
+            counters: Arc::clone(counters),
+            lane: self.filters.lane(),
+            connections: Arc::clone(&self.connections),
+            completed: completed.clone(),
+            pressure: Arc::clone(&self.pressure),
+            desk,
+            phase: self.phase.clone(),
+        };
+        Ok(Box::new(move || worker.run()))
     }
 }
 
@@ -272,28 +315,5 @@ fn raise_descriptor_limit(wanted: usize) {
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the limit of descriptors cannot be read"),
-    }
-}
-
-/// Publishes whether the UDP lane's threads come back to their sockets. It runs on a TCP thread: if that one is stuck,
-/// the publisher falls silent, which reads as down too.
-async fn watch_lanes(lanes: Vec<Arc<Counters>>, health: health::Publisher, phase: watch::Receiver<Phase>) {
-    let mut seen: Vec<(u64, u32)> = lanes.iter().map(|lane| (lane.wakes(), 0)).collect();
-    loop {
-        for (lane, (wakes, silent)) in lanes.iter().zip(&mut seen) {
-            let now = lane.wakes();
-            *silent = if *wakes == now { silent.saturating_add(1) } else { 0 };
-            *wakes = now;
-        }
-        let stuck = seen.iter().filter(|(_, silent)| *silent >= SILENT_INTERVALS_MAX).count();
-        let words = || format!("{stuck} of {} lanes are stuck", lanes.len());
-        let report = match stuck {
-            _ if *phase.borrow() != Phase::Serving => Report::hard(State::Draining, "the edge stops"),
-            0 => Report::up(),
-            stuck if stuck < lanes.len() => Report::soft(State::Degraded, words()),
-            _ => Report::hard(State::Down, words()),
-        };
-        health.publish_report(report, Instant::now());
-        sleep(HEALTH_INTERVAL).await;
     }
 }

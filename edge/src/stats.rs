@@ -8,6 +8,8 @@ use std::{
 use config::Filter;
 use wire::Rcode;
 
+use crate::DeathKind;
+
 /// How a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -92,10 +94,16 @@ reasons! {
         SendBufferFull = "send-buffer-full",
         /// The system would not send the answer.
         SendFailed = "send-failed",
+        /// Its answering panicked.
+        Panicked = "panicked",
         /// All TCP connections that there may be are open.
         TcpConnectionsMax = "tcp-connections-max",
         /// The client has as many TCP connections as it may have.
         TcpConnectionsPerClientMax = "tcp-connections-per-client-max",
+        /// The connection was worth least when all were open, and made room for another.
+        TcpMadeRoom = "tcp-made-room",
+        /// Its prefix opens more TCP connections than it may while there are too many, or they cost too much.
+        TcpAcceptRate = "tcp-accept-rate",
         /// The connection was idle for too long.
         TcpIdle = "tcp-idle",
         /// A message took too long to arrive.
@@ -277,6 +285,10 @@ pub struct Stats {
     pub tcp_connections_open: u64,
     /// Queries that wait for an origin now.
     pub parked: u64,
+    /// Messages whose answering panicked or hung, in the order of [`DeathKind::ALL`].
+    pub deaths: [u64; DeathKind::ALL.len()],
+    /// Lanes whose thread hung or ended and was replaced.
+    pub lanes_replaced: u64,
 }
 
 impl Stats {

@@ -24,6 +24,8 @@ use crate::{
     settings::UDP_PAYLOAD_BYTES_MIN,
     sockets::{Answers, BATCH_DATAGRAMS_MAX, Batch, Datagram, Received, Sent, UdpSocket, Waiter},
     stats::{Counters, DropReason, Transport},
+    tcp::UdpPressure,
+    watchdog::{Desk, Stage, contain_each},
 };
 
 /// How long what has already been received is still answered once the lane is to stop.
@@ -44,6 +46,10 @@ pub(crate) struct UdpWorker {
     pub(crate) lane: filters::Lane,
     /// Who writes the answers of what had to wait: the TCP thread of the same worker.
     pub(crate) completed: CompletedSender,
+    /// Who has to take less of the processor when there is too much to answer: the same thread.
+    pub(crate) pressure: Arc<UdpPressure>,
+    /// Where this thread leaves what it works on.
+    pub(crate) desk: Arc<Desk>,
     pub(crate) stop: Arc<AtomicBool>,
 }
 
@@ -62,9 +68,13 @@ impl UdpWorker {
         Ok(())
     }
 
+    fn goes_on(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && !self.desk.is_retired()
+    }
+
     /// Waits right in the call that receives: one system call for a batch.
     fn serve_one(&self, socket: &Arc<UdpSocket>, batch: &mut Batch) {
-        while !self.stop.load(Ordering::Relaxed) {
+        while self.goes_on() {
             self.counters.wake();
             self.serve(socket, batch, true);
             self.lane.pressure().turn(batch.is_backlogged(), filter_time);
@@ -72,7 +82,7 @@ impl UdpWorker {
     }
 
     fn serve_several(&self, waiter: &mut Waiter, batch: &mut Batch) {
-        while !self.stop.load(Ordering::Relaxed) {
+        while self.goes_on() {
             self.counters.wake();
             match waiter.wait() {
                 Ok(ready) => {
@@ -105,7 +115,7 @@ impl UdpWorker {
     fn drain(&self, batch: &mut Batch) {
         let until = Instant::now() + DRAIN_MAX;
         for socket in &self.sockets {
-            while self.serve(socket, batch, false) > 0 && Instant::now() < until {}
+            while !self.desk.is_retired() && self.serve(socket, batch, false) > 0 && Instant::now() < until {}
         }
     }
 
@@ -123,6 +133,10 @@ impl UdpWorker {
             return 0;
         }
         self.counters.batch();
+        if batch.is_backlogged() {
+            self.pressure.is_on(filter_time());
+        }
+        self.desk.turn_to(Stage::ReadingBatch);
         self.shared.with_context(&self.counters, &self.lane, |context| {
             let (received, mut answers) = batch.split();
             match context.gate.is_off() {
@@ -130,6 +144,11 @@ impl UdpWorker {
                 false => self.answer_best_first(socket, received, &mut answers, context),
             }
         });
+        self.desk.turn_to(Stage::Elsewhere);
+        if self.desk.is_retired() {
+            // Somebody else serves the socket by now, and these clients have asked again.
+            return 0;
+        }
         let Sent { no_room, failed, .. } = batch.send(socket);
         if no_room + failed > 0 {
             self.counters.dropped(DropReason::SendBufferFull, no_room);
@@ -146,14 +165,28 @@ impl UdpWorker {
         answers: &mut Answers<'_>,
         context: &Context<'_>,
     ) {
-        for index in 0..received.len() {
-            let Some(datagram) = received.get(index) else { continue };
+        let answer = |index| {
+            let Some(datagram) = received.get(index) else { return };
             let client = client_of(&datagram);
-            let Some(seen) = line::see(datagram.bytes, &client, context) else { continue };
+            self.take(Stage::Answering, &datagram);
+            let Some(seen) = line::see(datagram.bytes, &client, context) else { return };
             answers.answer(index, |out| {
                 self.answer_one(socket, &datagram, &seen, &Admission::EXEMPT, &client, context, out)
             });
-        }
+        };
+        contain_each(received.len(), answer, |index, why| self.panicked(Stage::Answering, received.get(index), why));
+    }
+
+    /// Leaves a message where the watchdog finds it.
+    #[inline]
+    fn take(&self, stage: Stage, datagram: &Datagram<'_>) {
+        self.desk.take(stage, datagram.bytes, datagram.peer, Transport::Udp);
+    }
+
+    #[cold]
+    fn panicked(&self, stage: Stage, datagram: Option<Datagram<'_>>, why: String) {
+        let taken = datagram.map(|datagram| (datagram.bytes, datagram.peer));
+        self.shared.panicked(&self.counters, stage, taken, Transport::Udp, why);
     }
 
     /// Asks the filters about each, then answers those that are left, in order of their penalties.
@@ -165,35 +198,53 @@ impl UdpWorker {
         context: &Context<'_>,
     ) {
         let mut looked: ArrayVec<(usize, Datagram<'_>, Seen<'_>), BATCH_DATAGRAMS_MAX> = ArrayVec::new();
-        for index in 0..received.len() {
-            let Some(datagram) = received.get(index) else { continue };
+        let look = |index| {
+            let Some(datagram) = received.get(index) else { return };
+            if self.desk.careful {
+                self.take(Stage::Reading, &datagram);
+            }
             if let Some(mut seen) = line::see(datagram.bytes, &client_of(&datagram), context) {
                 if received.len() >= TOUCHED_MIN {
                     context.gate.touch(&mut seen.view);
                 }
                 looked.push((index, datagram, seen));
             }
-        }
+        };
+        contain_each(received.len(), look, |index, why| self.panicked(Stage::Reading, received.get(index), why));
         let mut admitted: ArrayVec<(Admission, u16), BATCH_DATAGRAMS_MAX> = ArrayVec::new();
         let mut worst = 0;
-        for (place, (_, datagram, seen)) in (0..).zip(&looked) {
+        let admit = |place: usize| {
+            let Some((_, datagram, seen)) = looked.get(place) else { return };
+            if self.desk.careful {
+                self.take(Stage::Reading, datagram);
+            }
             let admission = match self.shared.own_questions.is_from_us(datagram.peer) {
                 true => Admission::EXEMPT,
                 false => line::admit(seen, context),
             };
             if !matches!(admission.verdict, Verdict::Drop(_)) {
                 worst = worst.max(admission.penalty);
-                admitted.push((admission, place));
+                admitted.push((admission, place as u16));
             }
-        }
+        };
+        let datagram_at = |place: usize| looked.get(place).map(|(_, datagram, _)| *datagram);
+        contain_each(looked.len(), admit, |place, why| self.panicked(Stage::Reading, datagram_at(place), why));
         if worst > 0 {
             admitted.sort_unstable_by_key(|(admission, place)| (admission.penalty, *place));
         }
-        for (admission, place) in &admitted {
-            let Some((index, datagram, seen)) = looked.get(usize::from(*place)) else { continue };
+        let place_of = |next: usize| admitted.get(next).map(|(_, place)| usize::from(*place));
+        let answer = |next| {
+            let Some((admission, place)) = admitted.get(next) else { return };
+            let Some((index, datagram, seen)) = looked.get(usize::from(*place)) else { return };
+            if self.desk.is_retired() {
+                return;
+            }
             let client = client_of(datagram);
+            self.take(Stage::Answering, datagram);
             answers.answer(*index, |out| self.answer_one(socket, datagram, seen, admission, &client, context, out));
-        }
+        };
+        let died = |next| place_of(next).and_then(datagram_at);
+        contain_each(admitted.len(), answer, |next, why| self.panicked(Stage::Answering, died(next), why));
     }
 
     /// Answers one datagram, or lets it wait; returns the bytes of its answer.

@@ -8,7 +8,7 @@ use wire::NameRef;
 
 use crate::{
     Admission, Effect, Filters, Found, Hashes, LaneCounts, Now, Policy, Pressure, Proof, Samples, Verdict, View,
-    ZoneNumber, chain, sample::Sampler,
+    ZoneNumber, chain, sample::Sampler, verdict::Finding,
 };
 
 /// One thread's handle to the filters.
@@ -35,6 +35,12 @@ impl Lane {
     /// Whether the lane keeps up.
     pub fn pressure(&self) -> &Pressure {
         &self.pressure
+    }
+
+    /// Whether the connections of this source are never limited.
+    pub fn is_stream_exempt(&self, source: IpAddr) -> bool {
+        let view = View { source, proof: Proof::Stream, message: &[], asked: None, hashes: Hashes::default() };
+        self.filters.sources.is_allowed(&view, &self.filters.policy.load())
     }
 
     /// The limits of connections would have one of this source wait, or closed. Counts it, and says whether that is done.
@@ -73,13 +79,13 @@ impl Gate<'_> {
     /// Whether this message, but for its id, has killed a moment ago: to be asked before anything of it is read.
     #[inline]
     pub fn has_killed(&self, message: &[u8]) -> bool {
-        let quarantine = &self.lane.filters.quarantine;
-        let killed =
-            self.policy.mode(Filter::QueryOfDeath) == DefenceMode::On && quarantine.has_message(message, self.now);
-        if killed {
-            self.lane.counts.add(Filter::QueryOfDeath, Effect::Dropped);
-        }
-        killed
+        self.lane.filters.quarantine.has_message(message, self.now) && self.is_kept_away()
+    }
+
+    /// Whether the like of this query has killed a moment ago: to be asked by who does not ask for anything else.
+    #[inline]
+    pub fn is_deadly(&self, view: &View<'_>) -> bool {
+        self.lane.filters.quarantine.find(view, self.now) == Finding::Drop && self.is_kept_away()
     }
 
     /// Brings near what the verdict on this query will need. For all queries of a batch before the first is admitted: then
@@ -90,6 +96,16 @@ impl Gate<'_> {
         if !self.is_off() {
             std::hint::black_box(self.lane.filters.sources.touch(view));
         }
+    }
+
+    /// Counts it, if what has killed is kept away at all.
+    #[cold]
+    fn is_kept_away(&self) -> bool {
+        let on = self.policy.mode(Filter::QueryOfDeath) == DefenceMode::On;
+        if on {
+            self.lane.counts.add(Filter::QueryOfDeath, Effect::Dropped);
+        }
+        on
     }
 
     /// The first half of the chain: by its source and its question. Says what becomes of it, and how good it is.

@@ -127,6 +127,10 @@ pub(crate) fn see<'m>(message: &'m [u8], client: &Client, context: &Context<'_>)
         context.counters.dropped(reason, 1);
         return None;
     }
+    if context.gate.has_killed(message) {
+        context.counters.dropped(DropReason::QueryOfDeath, 1);
+        return None;
+    }
     match context.gate.is_off() {
         true => Some(Seen::unread(message, client)),
         false => Some(Seen::look(message, client, context)),
@@ -239,6 +243,10 @@ pub fn respond_filled(
     let Parsed::Request(request) = &parsed else { return 0 };
     let Some(question) = &request.query.question else { return 0 };
     let seen = Seen::of_request(request, question, client);
+    if context.gate.is_deadly(&seen.view) {
+        context.counters.dropped(DropReason::QueryOfDeath, 1);
+        return 0;
+    }
     let asker = Asker { context, view: &seen.view, admission, transport: client.transport };
     // While it waited, its zone may have come to be kept in another way, and has an answer now.
     let answered = match filled {

@@ -5,17 +5,19 @@
 //! [`WAITING_MAX`] queries that wait. A connection whose client does not take its answers is not read from, and one that
 //! stays so is closed.
 
-use std::{future, net::SocketAddr, rc::Rc, time::Duration};
+use std::{future, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::{mpsc, watch},
+    task::yield_now,
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{Lane, Left, Parked, Phase};
+use super::{Lane, Left, Parked, Phase, limits::Place};
 use crate::{
+    clock::filter_time,
     line::{Client, MessageStream, NextMessage},
     parking::{Completed, CompletedReceiver, CompletedSender},
     stats::{DropReason, Transport},
@@ -27,6 +29,8 @@ const QUERY_BYTES_MAX: usize = 8192;
 const PENDING_BYTES: usize = 16 << 10;
 /// Queries of one connection that may wait for their origins at a time; until one of them is answered, no more are taken.
 const WAITING_MAX: usize = 64;
+/// After more messages than these the next connection has its turn.
+const MESSAGES_IN_TURN_MAX: usize = 8;
 /// What a connection keeps for its next answers.
 const PENDING_BYTES_KEPT: usize = 4 << 10;
 const LENGTH_BYTES: usize = 2;
@@ -79,6 +83,8 @@ pub(super) struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     lane: Rc<Lane>,
+    /// Where it is known how much it is worth.
+    place: Arc<Place>,
     /// The part of a message, or the messages, that have arrived: `inbound[..filled]`.
     inbound: Box<[u8]>,
     filled: usize,
@@ -89,10 +95,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, lane: Rc<Lane>) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, lane: Rc<Lane>, place: Arc<Place>) -> Self {
         let inbound = vec![0; LENGTH_BYTES + QUERY_BYTES_MAX].into();
         let waiting = Waiting::default();
-        Connection { stream, peer, lane, inbound, filled: 0, pending: Vec::new(), waiting, asked_all: false }
+        Connection { stream, peer, lane, place, inbound, filled: 0, pending: Vec::new(), waiting, asked_all: false }
     }
 
     /// Answers until the client is done, is too slow, or the edge stops.
@@ -159,6 +165,10 @@ impl Connection {
         }
     }
 
+    fn client(&self, idle: Duration) -> Client {
+        Client { peer: self.peer, transport: Transport::Tcp, idle }
+    }
+
     /// How long the connection may be idle.
     fn idle(&self, pressure: bool) -> Duration {
         let idle = self.lane.shared.settings.load().tcp.idle;
@@ -172,13 +182,17 @@ impl Connection {
     /// Answers every message that has arrived whole.
     async fn answer_all(&mut self, pressure: &watch::Receiver<bool>) -> Result<(), Ended> {
         let idle = self.idle(*pressure.borrow());
-        let client = Client { peer: self.peer, transport: Transport::Tcp, idle };
-        let mut done = 0;
+        let client = self.client(idle);
+        let (mut done, mut answered) = (0, 0);
         while let Some(message) = self.inbound.get(done..self.filled).and_then(next_message) {
             done += LENGTH_BYTES + message.len();
+            answered += 1;
             match self.lane.respond(message, &client, &mut self.pending) {
                 Left::Nothing => {}
-                Left::Stream(stream) => self.send_stream(stream).await?,
+                Left::Stream(stream) => {
+                    let message = Box::<[u8]>::from(message);
+                    self.send_stream(stream, &message).await?;
+                }
                 Left::Miss(zone, admission) => {
                     let sender = self.waiting.sender();
                     if self.lane.park(message, (zone, &admission), &client, sender, &mut self.pending) == Parked::Waits
@@ -198,7 +212,15 @@ impl Connection {
         }
         self.inbound.copy_within(done..self.filled, 0);
         self.filled -= done;
+        if answered > 0 {
+            self.place.worked(filter_time().ms());
+        }
+        self.place.set_waits(self.waiting.number > 0);
         self.send().await?;
+        if answered > MESSAGES_IN_TURN_MAX {
+            // Others have their turn, however much this client has sent.
+            yield_now().await;
+        }
         self.pending.shrink_to(PENDING_BYTES_KEPT);
         match self.inbound.first_chunk::<LENGTH_BYTES>() {
             Some(length) if self.filled >= LENGTH_BYTES => match usize::from(u16::from_be_bytes(*length)) {
@@ -211,7 +233,7 @@ impl Connection {
 
     /// Answers a query that waited, and all others that do so no longer, behind what is pending.
     fn answer_completed(&mut self, completed: Completed) {
-        let client = Client { peer: self.peer, transport: Transport::Tcp, idle: self.idle(false) };
+        let client = self.client(self.idle(false));
         let mut next = Some(completed);
         while let Some(Completed { query, filled }) = next {
             self.waiting.number = self.waiting.number.saturating_sub(1);
@@ -219,6 +241,8 @@ impl Connection {
             let more = self.pending.len() < PENDING_BYTES;
             next = self.waiting.channel.as_mut().filter(|_| more).and_then(|(_, receiver)| receiver.try_recv().ok());
         }
+        self.place.worked(filter_time().ms());
+        self.place.set_waits(self.waiting.number > 0);
     }
 
     /// Sends the answers that are ready; a client has only so long to take them.
@@ -245,8 +269,9 @@ fn next_message(bytes: &[u8]) -> Option<&[u8]> {
 
 impl Connection {
     /// Makes the next message of a transfer.
-    pub(super) fn next_message(&mut self, stream: &mut dyn MessageStream) -> NextMessage {
-        self.lane.next_message(stream, &mut self.pending)
+    pub(super) fn next_message(&mut self, stream: &mut dyn MessageStream, message: &[u8]) -> NextMessage {
+        let client = self.client(Duration::ZERO);
+        self.lane.next_message(stream, message, &client, &mut self.pending)
     }
 }
 

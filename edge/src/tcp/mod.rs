@@ -1,11 +1,13 @@
 //! The TCP lane: threads with a small runtime of their own, a listener for each address on each of them.
 //!
 //! ```text
-//! listener ── accept ──> Slot? ──> Connection task (one thread's alone)
-//!                          └─ none left: closed at once, with a reason
+//! listener ── accept ──> Slot? ──> Connection task (one thread's alone) ── each turn is charged to its prefix ──> Costs
+//!                          └─ none left: the least worthy connection makes room
 //! ```
 
+mod accept;
 mod connection;
+mod cost;
 mod limits;
 mod stream;
 
@@ -14,9 +16,9 @@ use std::{cell::RefCell, io, net::TcpListener as StdListener, rc::Rc, sync::Arc,
 use tokio::{
     net::TcpListener,
     runtime,
-    sync::watch,
+    sync::{Notify, watch},
     task::{JoinSet, LocalSet},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use filters::Admission;
@@ -25,14 +27,14 @@ use crate::settings::UDP_PAYLOAD_BYTES_MIN;
 use crate::{
     Shared,
     line::{self, Begun, Client, Context, MessageStream, Responded},
-    parking::{Completed, CompletedReceiver, CompletedSender},
+    parking::{Completed, CompletedSender, SharedReceiver},
     stats::{Counters, DropReason, Transport},
+    watchdog::{Desk, Stage, contain},
 };
-use connection::{Connection, Ended};
+use accept::accept;
+use cost::Costs;
+pub(crate) use cost::UdpPressure;
 pub(crate) use limits::Connections;
-
-/// Pause after a failed accept (no descriptors left, say), so that a full process does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Where the edge is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,34 +49,48 @@ pub(crate) enum Phase {
 pub(crate) struct TcpWorker {
     pub(crate) listeners: Vec<StdListener>,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) filters: Arc<filters::Filters>,
     pub(crate) counters: Arc<Counters>,
     /// This thread's way to ask the filters.
     pub(crate) lane: filters::Lane,
     pub(crate) connections: Arc<Connections>,
     /// Queries of the UDP lane that had to wait and do so no longer.
-    pub(crate) completed: CompletedReceiver,
+    pub(crate) completed: SharedReceiver,
+    /// Whether UDP has more to answer than it can.
+    pub(crate) pressure: Arc<UdpPressure>,
+    /// Where this thread leaves what it works on.
+    pub(crate) desk: Arc<Desk>,
     pub(crate) phase: watch::Receiver<Phase>,
 }
 
 /// What the connections of one thread share.
 struct Lane {
     shared: Arc<Shared>,
+    policies: Arc<filters::Filters>,
     counters: Arc<Counters>,
     filters: filters::Lane,
     connections: Arc<Connections>,
+    costs: Rc<Costs>,
+    desk: Arc<Desk>,
+    /// Another thread has taken over.
+    retired: Notify,
     /// Where an answer is written before its length is known: one for all connections, since answering never waits.
     scratch: RefCell<Box<[u8]>>,
 }
 
 impl TcpWorker {
-    /// Serves until told to stop; `beside` runs on the same thread until then.
-    pub(crate) fn run(self, beside: impl Future<Output = ()>) -> io::Result<()> {
+    /// Serves until told to stop.
+    pub(crate) fn run(self) -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let lane = Rc::new(Lane {
             shared: self.shared,
+            policies: self.filters,
             counters: self.counters,
             filters: self.lane,
             connections: self.connections,
+            costs: Rc::new(Costs::new(self.pressure)),
+            desk: self.desk,
+            retired: Notify::new(),
             scratch: RefCell::new(vec![0; wire::MESSAGE_BYTES_MAX].into()),
         });
         let mut phase = self.phase;
@@ -85,15 +101,12 @@ impl TcpWorker {
                 let listener = TcpListener::from_std(listener)?;
                 tasks.spawn_local(accept(listener, Rc::clone(&lane), phase.clone()));
             }
-            tokio::pin!(beside);
-            let grace = loop {
-                tokio::select! {
-                    () = &mut beside => {}
-                    changed = phase.wait_for(|phase| *phase != Phase::Serving) => match changed.as_deref() {
-                        Ok(&Phase::Stopping(grace)) => break grace,
-                        _ => break Duration::ZERO,
-                    },
-                }
+            let grace = tokio::select! {
+                () = lane.retired.notified() => return Ok(()),
+                changed = phase.wait_for(|phase| *phase != Phase::Serving) => match changed.as_deref() {
+                    Ok(&Phase::Stopping(grace)) => grace,
+                    _ => Duration::ZERO,
+                },
             };
             // Those that are not done by then are dropped with the set.
             let _ = timeout(grace, async { while tasks.join_next().await.is_some() {} }).await;
@@ -103,46 +116,12 @@ impl TcpWorker {
 }
 
 /// Answers the datagrams that had to wait, until there can be no more of them.
-async fn answer_datagrams(mut completed: CompletedReceiver, lane: Rc<Lane>) {
-    while let Some(done) = completed.recv().await {
+async fn answer_datagrams(completed: SharedReceiver, lane: Rc<Lane>) {
+    while !lane.desk.is_retired()
+        && let Some(done) = completed.recv().await
+    {
         lane.answer_datagram(&done);
     }
-}
-
-/// Accepts connections until the edge stops, then waits for them to end.
-async fn accept(listener: TcpListener, lane: Rc<Lane>, mut phase: watch::Receiver<Phase>) {
-    let mut open = JoinSet::new();
-    while *phase.borrow_and_update() == Phase::Serving {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    let settings = lane.shared.settings.load();
-                    match lane.connections.admit(peer.ip(), &settings.tcp) {
-                        Ok(slot) => {
-                            lane.counters.connection();
-                            let connection = Connection::new(stream, peer, Rc::clone(&lane));
-                            let (lane, phase) = (Rc::clone(&lane), phase.clone());
-                            open.spawn_local(async move {
-                                if let Ended::Dropped(reason) = connection.serve(phase).await {
-                                    lane.counters.dropped(reason, 1);
-                                }
-                                drop(slot);
-                            });
-                        }
-                        Err(reason) => lane.counters.dropped(reason, 1),
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the TCP lane cannot accept");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-            Some(_) = open.join_next() => {}
-            _ = phase.changed() => {}
-        }
-    }
-    drop(listener);
-    while open.join_next().await.is_some() {}
 }
 
 /// What is left to do for a message.
@@ -155,15 +134,35 @@ enum Left {
 }
 
 impl Lane {
+    /// Does something about a message, which costs nobody anything else if it panics; `lost` is what is left then.
+    fn work<R>(&self, message: &[u8], client: &Client, lost: R, work: impl FnOnce() -> R) -> R {
+        self.desk.take(Stage::Reading, message, client.peer, client.transport);
+        let done = contain(work);
+        let (_, stage) = self.desk.turn();
+        self.desk.turn_to(Stage::Elsewhere);
+        if self.desk.is_retired() {
+            // It hung, and came back: nothing here is this thread's any more.
+            self.retired.notify_one();
+            return lost;
+        }
+        done.unwrap_or_else(|why| {
+            self.shared.panicked(&self.counters, stage, Some((message, client.peer)), client.transport, why);
+            lost
+        })
+    }
+
     /// Answers a message behind what is pending, with its length in front, as far as that needs no waiting.
     fn respond(&self, message: &[u8], client: &Client, pending: &mut Vec<u8>) -> Left {
         let mut scratch = self.scratch.borrow_mut();
-        let begun = self.shared.with_context(&self.counters, &self.filters, |context| {
-            match line::begin_transfer(message, client, context, &mut scratch) {
-                Begun::Not => Err(self.answer(message, client, context, &mut scratch)),
-                begun => Ok(begun),
-            }
-        });
+        let respond = || {
+            self.shared.with_context(&self.counters, &self.filters, |context| {
+                match line::begin_transfer(message, client, context, &mut scratch) {
+                    Begun::Not => Err(self.answer(message, client, context, &mut scratch)),
+                    begun => Ok(begun),
+                }
+            })
+        };
+        let begun = self.work(message, client, Ok(Begun::Answer(0)), respond);
         let length = match begun {
             Ok(Begun::Stream(stream)) => return Left::Stream(stream),
             Err((Responded::Miss(zone), admission)) => return Left::Miss(zone, admission),
@@ -183,6 +182,7 @@ impl Lane {
             true => Admission::EXEMPT,
             false => line::admit(&seen, context),
         };
+        self.desk.turn_to(Stage::Answering);
         (line::answer_admitted(&seen, &admission, client, context, out), admission)
     }
 
@@ -195,9 +195,14 @@ impl Lane {
         completed: &CompletedSender,
         pending: &mut Vec<u8>,
     ) -> Parked {
-        match self.shared.park(message, admission, None, zone, completed, &self.counters) {
-            Ok(()) => Parked::Waits,
-            Err(filled) => {
+        let park = || {
+            self.desk.turn_to(Stage::Answering);
+            Some(self.shared.park(message, admission, None, zone, completed, &self.counters))
+        };
+        match self.work(message, client, None, park) {
+            None => Parked::Answered,
+            Some(Ok(())) => Parked::Waits,
+            Some(Err(filled)) => {
                 self.respond_filled(message, client, admission, &filled, pending);
                 Parked::Answered
             }
@@ -214,9 +219,13 @@ impl Lane {
         pending: &mut Vec<u8>,
     ) {
         let mut scratch = self.scratch.borrow_mut();
-        let length = self.shared.with_context(&self.counters, &self.filters, |context| {
-            line::respond_filled(message, client, admission, context, filled, &mut scratch)
-        });
+        let respond = || {
+            self.desk.turn_to(Stage::Answering);
+            self.shared.with_context(&self.counters, &self.filters, |context| {
+                line::respond_filled(message, client, admission, context, filled, &mut scratch)
+            })
+        };
+        let length = self.work(message, client, 0, respond);
         push_message(pending, scratch.get(..length).unwrap_or_default());
     }
 
@@ -224,13 +233,17 @@ impl Lane {
     fn answer_datagram(&self, Completed { query, filled }: &Completed) {
         let Some(datagram) = &query.datagram else { return };
         let mut scratch = self.scratch.borrow_mut();
-        let length = self.shared.with_context(&self.counters, &self.filters, |context| {
-            let room = usize::from(context.settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
-            let client = Client { peer: datagram.back.peer, transport: Transport::Udp, idle: Duration::ZERO };
-            let room = room.min(scratch.len());
-            let out = scratch.get_mut(..room).unwrap_or_default();
-            line::respond_filled(&query.message, &client, &query.admission, context, filled, out)
-        });
+        let client = Client { peer: datagram.back.peer, transport: Transport::Udp, idle: Duration::ZERO };
+        let respond = || {
+            self.desk.turn_to(Stage::Answering);
+            self.shared.with_context(&self.counters, &self.filters, |context| {
+                let room = usize::from(context.settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN));
+                let room = room.min(scratch.len());
+                let out = scratch.get_mut(..room).unwrap_or_default();
+                line::respond_filled(&query.message, &client, &query.admission, context, filled, out)
+            })
+        };
+        let length = self.work(&query.message, &client, 0, respond);
         let Some(answer) = scratch.get(..length).filter(|answer| !answer.is_empty()) else { return };
         match datagram.socket.send_back(answer, &datagram.back) {
             Ok(()) => {}

@@ -9,21 +9,26 @@ use super::{
     connection::{Connection, Ended},
 };
 use crate::{
-    line::{MessageStream, NextMessage},
+    line::{Client, MessageStream, NextMessage},
     stats::{Counters, DropReason},
+    watchdog::Stage,
 };
 
 /// Longest that one transfer may take, however steadily its client takes it: it holds a whole version of a zone.
 const TRANSFER_DURATION_MAX: Duration = Duration::from_secs(15 * 60);
 
 impl Connection {
-    /// Sends a transfer. Queries that came behind it wait.
-    pub(super) async fn send_stream(&mut self, mut stream: Box<dyn MessageStream>) -> Result<(), Ended> {
+    /// Sends the transfer that a message asked for. Queries that came behind it wait.
+    pub(super) async fn send_stream(
+        &mut self,
+        mut stream: Box<dyn MessageStream>,
+        message: &[u8],
+    ) -> Result<(), Ended> {
         let until = Instant::now() + TRANSFER_DURATION_MAX;
         // What was asked before it is answered before it.
         self.send().await?;
         while Instant::now() < until {
-            match self.next_message(&mut *stream) {
+            match self.next_message(&mut *stream, message) {
                 NextMessage::Message(_) => self.send().await?,
                 NextMessage::End => return Ok(()),
                 NextMessage::Broken => break,
@@ -37,9 +42,19 @@ impl Connection {
 
 impl Lane {
     /// Puts the next message of a transfer behind what is pending, with its length in front.
-    pub(super) fn next_message(&self, stream: &mut dyn MessageStream, pending: &mut Vec<u8>) -> NextMessage {
+    pub(super) fn next_message(
+        &self,
+        stream: &mut dyn MessageStream,
+        message: &[u8],
+        client: &Client,
+        pending: &mut Vec<u8>,
+    ) -> NextMessage {
         let mut scratch = self.scratch.borrow_mut();
-        let next = stream.next(&mut scratch);
+        let make = || {
+            self.desk.turn_to(Stage::Answering);
+            stream.next(&mut scratch)
+        };
+        let next = self.work(message, client, NextMessage::Broken, make);
         let NextMessage::Message(length) = next else { return next };
         match (scratch.get(..length), u16::try_from(length)) {
             (Some(message), Ok(prefix)) => {

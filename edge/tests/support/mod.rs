@@ -15,8 +15,15 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// All filters are on, and never limit who asks over the loopback interface: a test asks more than one client may.
 pub(crate) fn filters_but_for_loopback() -> Arc<Filters> {
+    filters_but_for_loopback_and(|_| ())
+}
+
+/// The same with something else.
+pub(crate) fn filters_but_for_loopback_and(change: impl FnOnce(&mut Defences)) -> Arc<Filters> {
     let allow = ["127.0.0.0/8", "::1/128"].map(|prefix| prefix.parse().unwrap()).to_vec();
-    Arc::new(Filters::new(&Defences { allow, ..Defences::default() }, [1, 2]))
+    let mut defences = Defences { allow, ..Defences::default() };
+    change(&mut defences);
+    Arc::new(Filters::new(&defences, [1, 2]))
 }
 
 /// Refuses every NOTIFY.

@@ -227,6 +227,7 @@ impl Services {
                     misses: Arc::new(Filler(started.on_demand())),
                 }),
                 filters,
+                deaths: None,
                 health: publisher,
             };
             let mut started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
