@@ -60,10 +60,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let sent = attack.start(&target, &Pace { rate_per_s, lasts, seed: 1, core: Some(0) })?.wait()?;
             let arrived = server.interface_packets("client")?.0 - before;
             println!(
-                "{attack} {rate_per_s}/s: {} of {} sent in time ({:.1} %), {arrived} arrived, {} read so far; by second {:?}",
+                "{attack} {rate_per_s}/s: {} of {} sent in time ({:.1} %), {:.2} µs of CPU each; {arrived} arrived, {} read so far; \
+                 by second {:?}",
                 sent.total().packets,
                 sent.total().packets + sent.total().late,
                 100.0 * sent.kept(),
+                sent.cpu.as_secs_f64() * 1e6 / sent.total().packets.max(1) as f64,
                 read.load(Ordering::Relaxed),
                 sent.seconds.iter().map(|second| second.packets).collect::<Vec<_>>(),
             );

@@ -14,7 +14,9 @@ pub(crate) enum Subject {
     Nsd,
     /// CZ.NIC's Knot DNS.
     Knot,
-    /// PowerDNS' dnsdist with its packet cache; for `bench ondemand` alone.
+    /// ISC's BIND; for `bench attack` alone.
+    Bind,
+    /// PowerDNS' dnsdist with its packet cache; for `bench ondemand`, and before an NSD for `bench attack`.
     Dnsdist,
     /// NLnet Labs' unbound with a stub zone; for `bench ondemand` alone.
     Unbound,
@@ -44,6 +46,7 @@ impl Subject {
             Subject::Parapet => "parapet",
             Subject::Nsd => "nsd",
             Subject::Knot => "knot",
+            Subject::Bind => "bind",
             Subject::Dnsdist => "dnsdist",
             Subject::Unbound => "unbound",
             Subject::Bird => "bird",
@@ -57,6 +60,9 @@ impl Subject {
             Subject::Knot => secondary.knot(),
             Subject::Dnsdist | Subject::Unbound => {
                 Err(LabError::Invalid(format!("{} takes no zone transfers; it is for bench ondemand", self.name())))
+            }
+            Subject::Bind => {
+                Err(LabError::Invalid("bind is the origin here; as a peer it is for bench attack".to_owned()))
             }
             Subject::Bird => Err(LabError::Invalid("bird answers no questions; it is for bench failover".to_owned())),
         }

@@ -135,7 +135,7 @@ impl Attack {
     }
 
     /// The part of its rate that goes by TCP, from 0 to 1.
-    pub(crate) fn tcp_share(self) -> f64 {
+    pub fn tcp_share(self) -> f64 {
         match self {
             Attack::Tcp => 1.0,
             Attack::Mixture => 0.05,

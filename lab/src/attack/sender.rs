@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -21,6 +21,7 @@ use nix::{
         prctl::set_timerslack,
         socket::{AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockType, bind, sendmmsg, socket},
     },
+    time::{ClockId, clock_gettime},
     unistd::Pid,
 };
 use serde::Serialize;
@@ -68,6 +69,9 @@ impl Second {
 pub struct Sent {
     /// Second by second from its begin; the last one may not be over.
     pub seconds: Vec<Second>,
+    /// Processor time of the threads that sent, once they have ended. On a wire within one machine that is also what it takes
+    /// until a packet lies in the target's socket.
+    pub cpu: Duration,
 }
 
 impl Sent {
@@ -90,11 +94,12 @@ impl Sent {
 pub(super) struct Log {
     begin: Instant,
     seconds: Mutex<Vec<Second>>,
+    cpu_ns: AtomicU64,
 }
 
 impl Log {
     pub(super) fn new() -> Log {
-        Log { begin: Instant::now(), seconds: Mutex::default() }
+        Log { begin: Instant::now(), seconds: Mutex::default(), cpu_ns: AtomicU64::new(0) }
     }
 
     pub(super) fn elapsed(&self) -> Duration {
@@ -113,6 +118,12 @@ impl Log {
         }
     }
 
+    /// The current thread ends.
+    fn add_cpu(&self) {
+        let used = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default();
+        self.cpu_ns.fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Second>> {
         self.seconds.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,7 +139,8 @@ pub struct RunningAttack {
 impl RunningAttack {
     /// What was sent so far.
     pub fn sent(&self) -> Sent {
-        Sent { seconds: self.log.lock().clone() }
+        let cpu = Duration::from_nanos(self.log.cpu_ns.load(Ordering::Relaxed));
+        Sent { seconds: self.log.lock().clone(), cpu }
     }
 
     /// Whether it has ended by itself: its time is over, or it could not go on.
@@ -174,15 +186,27 @@ pub(super) fn start(attack: Attack, target: &Target, pace: &Pace) -> Result<Runn
         let schedule = Schedule::new(attack, pace).part(tcp_share);
         let mut attacker = tcp::Attacker::new(target, schedule, pace.seed, Arc::clone(&log))?;
         let (namespace, stop) = (target.namespace.clone(), Arc::clone(&stop));
-        let work = move || namespace.enter(|| settle(core).map(|()| attacker.run(&stop)))?;
-        running.threads.push(spawn("attack-tcp", work)?);
+        let ended = Arc::clone(&log);
+        let work = move || {
+            settle(core)?;
+            attacker.run(&stop);
+            ended.add_cpu();
+            Ok(())
+        };
+        running.threads.push(spawn("attack-tcp", move || namespace.enter(work)?)?);
     }
     if attack.has_packets() {
         let socket = target.namespace.enter(|| open(&target.interface))??;
         let generator = Generator::new(attack, target, pace.seed)?;
         let schedule = Schedule::new(attack, pace).part(1.0 - tcp_share);
         let mut sender = Sender { socket, generator, schedule, stop, log };
-        running.threads.push(spawn("attack", move || settle(core).and_then(|()| sender.run()))?);
+        let work = move || {
+            settle(core)?;
+            let ended = sender.run();
+            sender.log.add_cpu();
+            ended
+        };
+        running.threads.push(spawn("attack", work)?);
     }
     Ok(running)
 }

@@ -118,7 +118,9 @@ impl Rig {
                 let nsd = Nsd::at(host).option("xfrd-tcp-max: 128").option("minimal-responses: yes");
                 Box::new(nsd.origin(origin).key(key).listed((0..self.members).map(member)).start()?)
             }
-            Subject::Dnsdist | Subject::Unbound | Subject::Bird => bail!("{} takes no zone transfers", subject.name()),
+            Subject::Bind | Subject::Dnsdist | Subject::Unbound | Subject::Bird => {
+                bail!("{} is not measured here", subject.name())
+            }
         })
     }
 }

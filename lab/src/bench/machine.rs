@@ -12,8 +12,9 @@ pub(crate) fn describe(subjects: &[Subject]) -> String {
         .unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease").trim().to_owned();
     let mut versions = vec![format!("BIND {}", version("named", "-v"))];
-    for subject in subjects {
+    for subject in subjects.iter().filter(|subject| **subject != Subject::Bind) {
         versions.push(match subject {
+            Subject::Bind => String::new(),
             Subject::Parapet => format!("parapet {}", env!("CARGO_PKG_VERSION")),
             Subject::Nsd => format!("NSD {}", version("nsd", "-v")),
             Subject::Knot => format!("Knot {}", version("knotd", "-V")),

@@ -1,6 +1,7 @@
 //! Benchmarks: each puts Parapet and its peers into the same network in the same run and says what it measured.
 
 mod answers;
+mod attack;
 mod catalog;
 mod change;
 mod failover;
@@ -13,11 +14,12 @@ mod start;
 mod transfer;
 
 use clap::{Args, ValueEnum};
+use parapet_lab::attack::Attack;
 
 use crate::subject::Subject;
 
 /// The benchmarks with what they measure.
-pub(crate) const ALL: [(&str, &str); 7] = [
+pub(crate) const ALL: [(&str, &str); 8] = [
     ("answers", "UDP answers on one core: CPU per answer and share answered at rising load"),
     ("transfer", "a large zone by AXFR: time to serving it, memory per record"),
     ("change", "one record changed by nsupdate: time until it is answered, queries lost meanwhile"),
@@ -25,6 +27,7 @@ pub(crate) const ALL: [(&str, &str); 7] = [
     ("catalog", "many small zones from a catalog (RFC 9432): time until all are served, CPU, memory"),
     ("ondemand", "a cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound"),
     ("failover", "an edge of many is killed, frozen, drained, cut off or stale: queries lost, beside BIRD"),
+    ("attack", "real clients beside every attack at rising loads, beside peers with their defences on"),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -43,12 +46,15 @@ enum Name {
     Ondemand,
     /// An edge of many is killed, frozen, drained, cut off or stale: queries lost, beside BIRD.
     Failover,
+    /// Real clients beside every attack at rising loads, beside peers with their defences on.
+    Attack,
 }
 
 /// What to measure, of whom, how thoroughly.
 ///
 /// Figures of a busy machine are worth nothing: build first, then measure with nothing else running. Each figure is
-/// the median of the repeats. Everything is bounded: the largest benchmark with its defaults ends within ten minutes.
+/// the median of the repeats. Everything is bounded: all but one of the benchmarks end within ten minutes with
+/// their defaults; attack takes 28.
 #[derive(Args)]
 pub(crate) struct Options {
     /// The benchmark.
@@ -56,8 +62,8 @@ pub(crate) struct Options {
     /// Print one JSON object: {"bench", "machine", "rows": [{"subject", "case", "metric", "value", "unit"}]}.
     #[arg(long)]
     json: bool,
-    /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,bird for failover, parapet,nsd,knot
-    /// otherwise].
+    /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,bird for failover,
+    /// parapet,knot,nsd,bind,dnsdist for attack, parapet,nsd,knot otherwise].
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
     /// Repeats of the whole measurement [default: 1 for change, 2 for catalog and ondemand, 3 otherwise].
@@ -66,10 +72,11 @@ pub(crate) struct Options {
     /// Names in the zone [default: 100000 for answers and ondemand, 1000000 otherwise].
     #[arg(long, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     records: Option<u32>,
-    /// answers, ondemand: queries per second to offer [default: 50000 to 600000].
+    /// answers, ondemand: queries per second to offer [default: 50000 to 600000]; attack: its packets per second [default:
+    /// 50000 to 400000].
     #[arg(long, value_delimiter = ',')]
     loads: Vec<u32>,
-    /// answers, ondemand: seconds at each load [default: 3, for ondemand 2].
+    /// answers, ondemand, attack: seconds at each load [default: 3, for ondemand 2, for attack 5].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=30))]
     seconds: Option<u32>,
     /// change: how many changes.
@@ -87,6 +94,18 @@ pub(crate) struct Options {
     /// failover: in a network of two edges and one region instead of the internet.
     #[arg(long)]
     small: bool,
+    /// attack: which attacks [default: all; with --on-demand, those that a cache has to fear].
+    #[arg(long, value_delimiter = ',')]
+    attacks: Vec<Attack>,
+    /// attack: seconds of rest after each attack, so that no defence is still armed by the one before.
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(4..=120))]
+    rest: u32,
+    /// attack: seconds in which a subject learns what is normal, and who is good.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(5..=600))]
+    warm_up: u32,
+    /// attack: zones that are filled on demand, and what the origin is asked; parapet and dnsdist do that.
+    #[arg(long)]
+    on_demand: bool,
 }
 
 impl Options {
@@ -95,6 +114,8 @@ impl Options {
             _ if !self.subjects.is_empty() => &self.subjects,
             Name::Ondemand => &[Subject::Parapet, Subject::Dnsdist, Subject::Unbound],
             Name::Failover => &[Subject::Parapet, Subject::Bird],
+            Name::Attack if self.on_demand => &[Subject::Parapet, Subject::Dnsdist],
+            Name::Attack => &[Subject::Parapet, Subject::Knot, Subject::Nsd, Subject::Bind, Subject::Dnsdist],
             _ => &[Subject::Parapet, Subject::Nsd, Subject::Knot],
         }
     }
@@ -116,6 +137,7 @@ impl Options {
         match self.name {
             _ if !self.loads.is_empty() => &self.loads,
             Name::Ondemand => &[50_000, 100_000, 200_000, 400_000],
+            Name::Attack => &attack::LOADS,
             _ => &[50_000, 100_000, 200_000, 300_000, 400_000, 600_000],
         }
     }
@@ -124,8 +146,20 @@ impl Options {
         if self.cases.is_empty() { &failover::Measured::ALL } else { &self.cases }
     }
 
+    fn attacks(&self) -> &[Attack] {
+        match self.on_demand {
+            _ if !self.attacks.is_empty() => &self.attacks,
+            true => &attack::ATTACKS_ON_DEMAND,
+            false => &attack::ATTACKS,
+        }
+    }
+
     fn seconds(&self) -> u32 {
-        self.seconds.unwrap_or(if self.name == Name::Ondemand { 2 } else { 3 })
+        self.seconds.unwrap_or(match self.name {
+            Name::Ondemand => 2,
+            Name::Attack => attack::SECONDS,
+            _ => 3,
+        })
     }
 }
 
@@ -138,6 +172,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Name::Catalog => catalog::run(options)?,
         Name::Ondemand => ondemand::run(options)?,
         Name::Failover => failover::run(options)?,
+        Name::Attack => attack::run(options)?,
     };
     if options.json {
         println!("{}", serde_json::to_string(&report)?);

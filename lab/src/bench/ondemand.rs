@@ -111,7 +111,7 @@ impl Rig {
             }
             Subject::Dnsdist => Box::new(CachePeer::dnsdist(host, origin).zone(ZONE).core(core).start()?),
             Subject::Unbound => Box::new(CachePeer::unbound(host, origin).zone(ZONE).core(core).start()?),
-            Subject::Nsd | Subject::Knot | Subject::Bird => {
+            Subject::Nsd | Subject::Knot | Subject::Bind | Subject::Bird => {
                 bail!("{} is no cache: --subjects parapet,dnsdist,unbound", subject.name())
             }
         };

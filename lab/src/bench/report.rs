@@ -16,6 +16,20 @@ pub(crate) struct Report {
     bench: &'static str,
     machine: String,
     rows: Vec<Row>,
+    /// What has to be known to read them, and what could not be measured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    #[serde(skip)]
+    compare: Compare,
+}
+
+/// Which ratios are printed.
+#[derive(Clone, Copy)]
+enum Compare {
+    /// To each peer.
+    Each,
+    /// To the best of the peers; of the metrics `lower` less is better, of the metrics `bare` a ratio says nothing.
+    Best { lower: &'static [&'static str], bare: &'static [&'static str] },
 }
 
 /// One figure.
@@ -33,11 +47,27 @@ pub(crate) struct Samples {
     bench: &'static str,
     subjects: Vec<Subject>,
     samples: Vec<Row>,
+    notes: Vec<String>,
+    compare: Compare,
 }
 
 impl Samples {
     pub(crate) fn new(bench: &'static str, subjects: &[Subject]) -> Samples {
-        Samples { bench, subjects: subjects.to_vec(), samples: Vec::new() }
+        let (subjects, compare) = (subjects.to_vec(), Compare::Each);
+        Samples { bench, subjects, samples: Vec::new(), notes: Vec::new(), compare }
+    }
+
+    /// Print the ratio to the best of the peers instead of one to each; of the metrics `lower` less is better, of the metrics
+    /// `bare` a ratio says nothing.
+    pub(crate) fn against_the_best(self, lower: &'static [&'static str], bare: &'static [&'static str]) -> Samples {
+        Samples { compare: Compare::Best { lower, bare }, ..self }
+    }
+
+    /// Something that has to be known to read the figures.
+    pub(crate) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// One figure of one repeat.
@@ -57,7 +87,8 @@ impl Samples {
             }
         }
         let rows = rows.into_iter().map(|(row, values)| Row { value: round(median(values)), ..row }).collect();
-        Report { bench: self.bench, machine: machine::describe(&self.subjects), rows }
+        let machine = machine::describe(&self.subjects);
+        Report { bench: self.bench, machine, rows, notes: self.notes, compare: self.compare }
     }
 }
 
@@ -90,7 +121,11 @@ impl Display for Report {
                 metrics.push((row.metric, row.unit));
             }
         }
-        metrics.into_iter().try_for_each(|(metric, unit)| self.table(f, metric, unit))
+        metrics.into_iter().try_for_each(|(metric, unit)| self.table(f, metric, unit))?;
+        if !self.notes.is_empty() {
+            writeln!(f)?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))
     }
 }
 
@@ -111,40 +146,55 @@ impl Report {
         }
         let own = Subject::Parapet.name();
         let peers: Vec<&str> = subjects.iter().copied().filter(|subject| is_peer(subject)).collect();
-        let compare = subjects.contains(&own) && !peers.is_empty();
+        let compare = subjects.contains(&own) && !peers.is_empty() && !self.is_bare(metric);
         write!(f, "\n{:<28}", format!("{metric} ({unit})"))?;
-        for subject in &subjects {
-            write!(f, "{subject:>12}")?;
-        }
-        if compare {
-            for peer in &peers {
-                write!(f, "{:>17}", format!("{own}/{peer}"))?;
-            }
-        }
+        subjects.iter().try_for_each(|subject| write!(f, "{subject:>12}"))?;
+        let columns = if compare { self.columns(&peers) } else { Vec::new() };
+        columns.iter().try_for_each(|column| write!(f, "{column:>17}"))?;
         writeln!(f)?;
         for case in cases {
             write!(f, "{case:<28}")?;
-            for subject in &subjects {
-                write!(f, "{:>12}", number(values.get(&(case, *subject)).copied()))?;
-            }
+            let value = |subject: &str| values.get(&(case, subject)).copied();
+            subjects.iter().try_for_each(|subject| write!(f, "{:>12}", number(value(subject))))?;
             if compare {
-                for peer in &peers {
-                    let ratio = values.get(&(case, own)).zip(values.get(&(case, *peer))).map(|(own, peer)| own / peer);
-                    write!(
-                        f,
-                        "{:>17}",
-                        ratio.filter(|ratio| ratio.is_finite()).map_or("–".into(), |ratio| format!("{ratio:.2} ×"))
-                    )?;
-                }
+                let peers: Vec<Option<f64>> = peers.iter().map(|peer| value(peer)).collect();
+                self.compared_with(metric, &peers).into_iter().try_for_each(|peer| {
+                    let ratio = value(own).zip(peer).map(|(own, peer)| own / peer);
+                    write!(f, "{:>17}", printed(ratio))
+                })?;
             }
             writeln!(f)?;
         }
         Ok(())
     }
+
+    fn is_bare(&self, metric: &str) -> bool {
+        matches!(self.compare, Compare::Best { bare, .. } if bare.contains(&metric))
+    }
+
+    /// The headings of the ratios.
+    fn columns(&self, peers: &[&str]) -> Vec<String> {
+        let own = Subject::Parapet.name();
+        match self.compare {
+            Compare::Each => peers.iter().map(|peer| format!("{own}/{peer}")).collect(),
+            Compare::Best { .. } => vec![format!("{own}/best")],
+        }
+    }
+
+    /// What the own figure is divided by.
+    fn compared_with(&self, metric: &str, peers: &[Option<f64>]) -> Vec<Option<f64>> {
+        let Compare::Best { lower, .. } = self.compare else { return peers.to_vec() };
+        let known = peers.iter().flatten().copied();
+        vec![if lower.contains(&metric) { known.reduce(f64::min) } else { known.reduce(f64::max) }]
+    }
+}
+
+fn printed(ratio: Option<f64>) -> String {
+    ratio.filter(|ratio| ratio.is_finite()).map_or("–".into(), |ratio| format!("{ratio:.2} ×"))
 }
 
 fn is_peer(subject: &str) -> bool {
-    let peers = [Subject::Nsd, Subject::Knot, Subject::Dnsdist, Subject::Unbound, Subject::Bird];
+    let peers = [Subject::Nsd, Subject::Knot, Subject::Bind, Subject::Dnsdist, Subject::Unbound, Subject::Bird];
     peers.iter().any(|peer| peer.name() == subject)
 }
 
@@ -173,6 +223,24 @@ mod tests {
         let report = samples.finish();
         assert_eq!(report.rows.iter().map(|row| row.value).collect::<Vec<_>>(), [3.0, 4.0]);
         assert!(report.to_string().contains("0.75 ×"), "{report}");
+    }
+
+    #[test]
+    fn the_best_peer_is_the_one_to_compare_with() {
+        let mut samples = Samples::new("attack", &[]).against_the_best(&["origin"], &["sent"]);
+        for (subject, share, origin) in [("parapet", 90.0, 20.0), ("knot", 60.0, 80.0), ("nsd", 45.0, 40.0)] {
+            samples.add(subject, "client 50000/s", "first_try", share, "%");
+            samples.add(subject, "client 50000/s", "origin", origin, "1/s");
+            samples.add(subject, "client 50000/s", "sent", origin, "1/s");
+        }
+        samples.note("nsd: it has died".to_owned());
+        samples.note("nsd: it has died".to_owned());
+        let printed = samples.finish().to_string();
+        for expected in ["parapet/best", "1.50 ×", "0.50 ×"] {
+            assert!(printed.contains(expected), "{expected} in\n{printed}");
+        }
+        assert_eq!(printed.matches("it has died").count(), 1);
+        assert_eq!(printed.matches("parapet/best").count(), 2);
     }
 
     #[test]
