@@ -1,6 +1,7 @@
 //! Packet in, packet out: what a test asks is a line of text, and so is what it expects.
 
 mod bytes;
+mod filters;
 mod frame;
 mod on_demand;
 mod sections;
@@ -8,6 +9,7 @@ mod signed;
 mod zone;
 
 use std::{
+    cell::Cell,
     fmt::Write,
     net::SocketAddr,
     sync::{Arc, LazyLock},
@@ -192,14 +194,16 @@ pub(super) struct Case {
     pub(super) now_s: u32,
     pub(super) counters: Counters,
     pub(super) transfers: Option<Box<dyn TransferHandler>>,
-    pub(super) lane: filters::Lane,
+    pub(super) lane: ::filters::Lane,
+    /// The filters' time; it stands still.
+    pub(super) filter_us: Cell<u64>,
     on_demand: Option<on_demand::Rig>,
 }
 
 /// Filters that look at nothing, for all tests that are not about them.
-static NO_FILTERS: LazyLock<Arc<filters::Filters>> = LazyLock::new(|| {
+static NO_FILTERS: LazyLock<Arc<::filters::Filters>> = LazyLock::new(|| {
     let defences = config::Defences { mode: config::DefenceMode::Off, ..config::Defences::default() };
-    Arc::new(filters::Filters::new(&defences, [1, 2]))
+    Arc::new(::filters::Filters::new(&defences, [1, 2]))
 });
 
 impl Case {
@@ -207,7 +211,8 @@ impl Case {
         let (settings, peer) = (Settings::default(), PEER.parse().unwrap());
         let (now_s, counters, transfers) = (NOW_S, Counters::default(), None);
         let (zones, lane) = (zones::Zones::new(), NO_FILTERS.lane());
-        Case { zones, settings, peer, now_s, counters, transfers, lane, on_demand: None }
+        let filter_us = Cell::new(86_400_000_000);
+        Case { zones, settings, peer, now_s, counters, transfers, lane, filter_us, on_demand: None }
     }
 
     pub(super) fn respond(&self, message: &[u8], transport: Transport) -> Vec<u8> {
@@ -225,7 +230,7 @@ impl Case {
     /// Calls with all that an answer depends on.
     pub(super) fn with_context<R>(&self, call: impl FnOnce(&Context<'_>) -> R) -> R {
         let zones = self.zones.load();
-        let gate = self.lane.gate(crate::filter_time());
+        let gate = self.lane.gate(::filters::Now::from_us(self.filter_us.get()));
         let with = |on_demand: Option<OnDemand<'_>>| {
             call(&Context {
                 zones: &zones,

@@ -9,7 +9,8 @@ use std::{
 };
 
 use cache::{Cache, CachedAnswer, Filled, TtlLimits};
-use filters::Admission;
+use config::{DefenceMode, Filter};
+use filters::{Admission, Now};
 use wire::{Name, Query, Rcode, Rtype};
 use zones::{ZoneState, Zones};
 
@@ -305,4 +306,42 @@ fn what_has_no_question_is_no_miss() {
         });
         assert_eq!(length, 0);
     }
+}
+
+#[test]
+fn a_flood_of_misses_is_withheld_and_hits_are_not() {
+    let (origin, mut edge) = (full(EXAMPLE_COM), on_demand());
+    let (case, filters) =
+        super::filters::only(Filter::Miss, DefenceMode::On, |defences| defences.normal_per_s = Some(100));
+    edge.lane = case.lane;
+    filters.tick(Now::from_us(edge.filter_us.get()));
+    edge.fill(&origin, "www.example.com A");
+    let mut silent = 0;
+    for number in 0..5000 {
+        edge.filter_us.set(edge.filter_us.get() + 100);
+        silent += u64::from(edge.respond(&query(&format!("r{number}.example.com A")), Transport::Udp).is_empty());
+        assert!(!edge.respond(&query("www.example.com A"), Transport::Udp).is_empty(), "{number}");
+    }
+    assert!(silent > 2000, "{silent}");
+    // Nobody was asked for those: here each question is one that fails.
+    assert_eq!(edge.stats().on_demand_for(OnDemandEvent::Failed), 5000 - silent);
+    assert_eq!(edge.stats().dropped_for(crate::DropReason::Miss), silent);
+}
+
+#[test]
+fn what_an_origin_says_of_misses_is_judged_too() {
+    let (origin, mut edge) = (full(EXAMPLE_COM), on_demand());
+    edge.lane = super::filters::only(Filter::ResponseRate, DefenceMode::On, |_| ()).0.lane;
+    let filled = Filled::Answer(edge.judge(&origin, "www.example.com A").0.into());
+    let client = Client { peer: PEER.parse().unwrap(), transport: Transport::Udp, idle: Duration::ZERO };
+    let message = query("www.example.com A");
+    let lengths: Vec<usize> = (0..1000)
+        .map(|_| {
+            edge.with_context(|context| {
+                let admission = Admission { exempt: false, ..Admission::EXEMPT };
+                respond_filled(&message, &client, &admission, context, &filled, &mut [0; 1232])
+            })
+        })
+        .collect();
+    assert!(lengths.iter().filter(|length| **length > message.len()).count() < 300);
 }

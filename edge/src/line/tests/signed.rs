@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use config::{DefenceMode, Filter};
 use wire::{Class, Message, Name, Rtype, Section, Writer};
 
 use super::{Case, query};
@@ -108,4 +109,18 @@ fn the_handler_may_answer_itself_or_not_at_all() {
     assert_eq!(case.stats().dropped_for(DropReason::Signed), 1);
     // Whoever does not sign is none of its business.
     assert!(!case.respond(&query("example. SOA"), Transport::Udp).is_empty());
+}
+
+#[test]
+fn who_has_a_key_is_answered_in_any_flood_and_strangers_are_limited() {
+    let with_filters = || {
+        let (case, _) = super::filters::only(Filter::ResponseRate, DefenceMode::On, |_| ());
+        Case { transfers: Some(Box::new(Handler(AtomicUsize::new(0)))), ..case }
+    };
+    let answered = |case: &Case, key: &str| {
+        let message = signed("www.example.com A", key);
+        (0..1000).filter(|_| case.respond(&message, Transport::Udp).len() > message.len()).count()
+    };
+    assert_eq!(answered(&with_filters(), "key"), 1000);
+    assert!(answered(&with_filters(), "stranger") < 300);
 }
