@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use parapet_lab::{
     attack::Attack,
-    clients::{Defender, Fill, Ground},
+    clients::{CLIENT_CORE, Defender, Fill, Ground, keep_to},
 };
 
 use super::{
@@ -60,6 +60,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let matrix = Matrix::new(options);
     let mut samples = Samples::new("attack", options.subjects()).against_the_best(&LOWER, &BARE);
     progress(&format!("building the ground; all of it takes about {}", minutes(matrix.left(0, 0))));
+    keep_to(CLIENT_CORE)?;
     let ground = Ground::build("bench-attack")?;
     for (number, &subject) in options.subjects().iter().enumerate() {
         if let Err(why) = matrix.measure(&ground, (number, subject), &mut samples) {
