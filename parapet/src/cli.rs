@@ -6,9 +6,12 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use config::{DefenceMode, Mode, Prefix, ShortForm};
 
+use crate::defend::{AllowArguments, BlockArguments, KnownGoodArguments};
 use crate::drain::{DrainArguments, UndrainArguments};
 use crate::show::anycast::AnycastArguments;
 use crate::show::arguments::{CheckZonesArguments, ZonesArguments};
+use crate::show::defences::{DefencesArguments, ExplainSourceArguments};
+use crate::show::top::TopArguments;
 
 const TOP_EXAMPLES: &str = "\
 Examples:
@@ -25,6 +28,10 @@ Examples:
   Take a machine out of anycast for its maintenance, and back:
     parapet drain --wait --reason 'kernel update'
     parapet undrain --wait
+  In a flood: who asks for what, what becomes of one source, and what you know better
+    parapet top
+    parapet explain-source 192.0.2.66
+    parapet block 192.0.2.0/24 --for 10m
 
 Exit codes: 0 done, 1 could not be done, 2 wrong configuration or usage.";
 
@@ -135,6 +142,18 @@ pub(crate) enum Command {
     Drain(DrainArguments),
     /// Let a drained node announce its routes again, once its health allows.
     Undrain(UndrainArguments),
+    /// Show who asks for what now, and what becomes of it, like top.
+    Top(TopArguments),
+    /// Say who a source is, and why it is answered, slipped or dropped now.
+    ExplainSource(ExplainSourceArguments),
+    /// Show how a node defends itself against floods, or change that.
+    Defences(DefencesArguments),
+    /// Answer a source no more, for a time or until it is taken back.
+    Block(BlockArguments),
+    /// Never limit a source.
+    Allow(AllowArguments),
+    /// Show, list, export or take over sources that are known to be good.
+    KnownGood(KnownGoodArguments),
     /// The daemon starts it: keeps addresses on lo until its standard input, a socket, closes.
     #[command(hide = true)]
     KeepAddresses(KeepAddressesArguments),

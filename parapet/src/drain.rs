@@ -6,15 +6,12 @@ use std::time::{Duration, Instant};
 
 use anycast::Status;
 use clap::Args;
-use config::NodeApi;
 
 use crate::cli::ShowArguments;
-use crate::control::client::ask;
 use crate::control::protocol::{Answer, Drain, Drained, Request, Undrain, Undrained};
 use crate::failure::Failure;
-use crate::nodes::ask_one;
-use crate::show::{control_path, print, print_json};
-use crate::source::{choose_node, load_network};
+use crate::show::{print, print_json};
+use crate::target::Target;
 
 /// How long `--wait` waits: longer than any configured grace.
 const WAIT_MAX: Duration = Duration::from_secs(15 * 60);
@@ -73,7 +70,7 @@ pub(crate) struct UndrainArguments {
 }
 
 pub(crate) fn drain(arguments: &DrainArguments) -> Result<(), Failure> {
-    let (target, node) = find(&arguments.show)?;
+    let (target, node) = Target::find(&arguments.show)?;
     let DrainArguments { reason, last, .. } = arguments;
     let request = Request::Drain(Drain { reason: reason.clone(), last: *last, node });
     let Answer::Drained(drained) = target.ask(&request)? else { return Err(other_version()) };
@@ -90,7 +87,7 @@ pub(crate) fn drain(arguments: &DrainArguments) -> Result<(), Failure> {
 }
 
 pub(crate) fn undrain(arguments: &UndrainArguments) -> Result<(), Failure> {
-    let (target, node) = find(&arguments.show)?;
+    let (target, node) = Target::find(&arguments.show)?;
     let Answer::Undrained(undrained) = target.ask(&Request::Undrain(Undrain { node }))? else {
         return Err(other_version());
     };
@@ -109,22 +106,7 @@ pub(crate) fn undrain(arguments: &UndrainArguments) -> Result<(), Failure> {
     print(&format!("{node} {what}\n"))
 }
 
-/// How a node is asked.
-enum Target {
-    /// By its HTTP API.
-    Api(NodeApi),
-    /// By its control socket, on this machine.
-    Socket(std::path::PathBuf),
-}
-
 impl Target {
-    fn ask(&self, request: &Request) -> Result<Answer, Failure> {
-        match self {
-            Self::Api(api) => ask_one(api, request).map_err(|why| Failure::Runtime(format!("{}: {why}", api.node))),
-            Self::Socket(path) => ask(path, request),
-        }
-    }
-
     /// Waits until the node's part in anycast is as it should be.
     fn wait(&self, what: &str, is_done: fn(&Status) -> bool) -> Result<(), Failure> {
         let deadline = Instant::now() + WAIT_MAX;
@@ -140,16 +122,6 @@ impl Target {
             sleep(LOOK_EVERY);
         }
     }
-}
-
-/// The node that is meant, and its name if the command line says it: any other must refuse the order.
-fn find(show: &ShowArguments) -> Result<(Target, Option<String>), Failure> {
-    let Some(file) = &show.config else { return Ok((Target::Socket(control_path(show)?), None)) };
-    let network = load_network(file)?.value;
-    let node = choose_node(&network, file, show.node.as_deref())?.node;
-    let api = network.apis().into_iter().find(|api| api.node == node.name);
-    let target = api.map_or(Target::Socket(node.control), Target::Api);
-    Ok((target, Some(node.name)))
 }
 
 /// No router has a route any more.

@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod control;
 mod daemon;
+mod defend;
 mod drain;
 mod failure;
 mod http;
@@ -21,6 +22,7 @@ mod services;
 mod show;
 mod source;
 mod state_folder;
+mod target;
 mod watch;
 mod zones_summary;
 
@@ -55,6 +57,12 @@ fn main() -> ExitCode {
         Command::Reload(arguments) => order::reload(&arguments),
         Command::Drain(arguments) => drain::drain(&arguments),
         Command::Undrain(arguments) => drain::undrain(&arguments),
+        Command::Top(arguments) => show::top::top(&arguments),
+        Command::ExplainSource(arguments) => show::defences::explain_source(&arguments),
+        Command::Defences(arguments) => show::defences::defences(&arguments),
+        Command::Block(arguments) => defend::block(&arguments),
+        Command::Allow(arguments) => defend::allow(&arguments),
+        Command::KnownGood(arguments) => defend::known_good(&arguments),
         Command::KeepAddresses(arguments) => address_keeper::keep(&arguments),
     };
     match outcome {

@@ -14,6 +14,7 @@ use crate::control::server::{Answering, Answers};
 use crate::reload::{ReloadOrder, unix_s};
 use crate::services::{ServicesView, zone_status};
 use crate::show::anycast::summary as anycast_summary;
+use crate::show::defences::summary as defences_summary;
 use crate::zones_summary::count;
 
 /// Reads what is published; holds nothing back and decides nothing.
@@ -91,6 +92,7 @@ impl NodeView {
     fn status(&self) -> Status {
         let zones = self.services.zones();
         let zone_status::Seen { summary, problems } = zone_status::look(&zones);
+        let defences = self.services.defences_status(self.node());
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: self.config.network.clone(),
@@ -110,6 +112,7 @@ impl NodeView {
             zone_problems: problems,
             queries: self.services.queries(),
             anycast: self.services.anycast().as_ref().map(anycast_summary),
+            defences: defences.ok().map(|defences| defences_summary(&defences, unix_s())),
         }
     }
 }
@@ -139,6 +142,16 @@ impl NodeView {
                 services.undrain(&undrain, node).await.map_or_else(Answer::Error, Answer::Undrained)
             }
             Request::Reload(reload) => self.order_reload(reload.now).await.map_or_else(Answer::Error, Answer::Reloaded),
+            Request::Defences => boxed(services.defences_status(node), Answer::Defences),
+            Request::DefenceOrder(order) => {
+                services.order_defences(order).await.map_or_else(Answer::Error, Answer::OrderGiven)
+            }
+            Request::Top(ask) => boxed(services.top(&ask, node), Answer::Top),
+            Request::ExplainSource(explain) => boxed(services.explain_source(&explain, node), Answer::Explained),
+            Request::KnownGood => boxed(services.known_good(), Answer::KnownGood),
+            Request::ImportKnownGood(import) => {
+                services.import_known_good(&import).map_or_else(Answer::Error, Answer::Imported)
+            }
         }
     }
 
@@ -149,4 +162,8 @@ impl NodeView {
         self.reloads.send(ReloadOrder { now, done }).await.map_err(|_| stopping())?;
         outcome.await.map_err(|_| stopping())
     }
+}
+
+fn boxed<T>(answer: Result<T, String>, said: fn(Box<T>) -> Answer) -> Answer {
+    answer.map_or_else(Answer::Error, |answer| said(Box::new(answer)))
 }

@@ -38,7 +38,7 @@ fn a_wrong_file_gets_every_error() {
     assert_eq!(code, 2);
     let want = format!(
         "{file}:2:12: error: zone.\"example.com\".origins[0]: found \"b\"; expected the name of a [origin.NAME], of which there is none\n\
-         {file}:3:1: error: zone.\"example.com\".ixrf: found an unknown name; expected one of origins, mode, pull_interval_s, ixfr, on_expire, zonemd, fresh_s_max, checks, timers, transfer, dnssec, on_demand (did you mean \"ixfr\"?)\n\
+         {file}:3:1: error: zone.\"example.com\".ixrf: found an unknown name; expected one of origins, mode, pull_interval_s, ixfr, on_expire, zonemd, fresh_s_max, checks, normal_per_s, timers, transfer, dnssec, on_demand (did you mean \"ixfr\"?)\n\
          {file}:5:10: error: node.one.listen: found \"53\"; expected a list of 1 to 256, each an address and port such as \"192.0.2.1:53\" or \"[2001:db8::1]:53\"\n"
     );
     assert_eq!(text, want);

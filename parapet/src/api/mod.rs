@@ -10,10 +10,17 @@
 //! GET  /v1/status
 //! GET  /v1/anycast
 //! GET  /v1/anycast/routes/NEIGHBOUR
+//! GET  /v1/defences
+//! POST /v1/defences {"order":"put","prefix":"192.0.2.0/24","list":"block"}
+//! GET  /v1/defences/top/ROWS
+//! GET  /v1/defences/sources/ADDRESS
+//! GET  /v1/defences/known-good
+//! POST /v1/defences/known-good {"sources":["192.0.2.1"]}
 //! ```
 //!
 //! Each with `Authorization: Bearer TOKEN`; answers are those of the control socket.
 
+mod defences;
 mod failures;
 mod routes;
 mod token;

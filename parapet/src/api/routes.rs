@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::defences;
 use super::failures::{Counted, Failures, Standing};
 use super::token::Token;
 use crate::control::protocol::{Answer, Drain, Fill, Purge, Reload, Request, Routes, Undrain};
@@ -40,12 +41,17 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/v1/drain", post(drain))
         .route("/v1/undrain", post(undrain))
         .route("/v1/reload", post(reload))
+        .merge(defences::router())
         .fallback(async || {
-            let paths = "purge, fill, zones, status, anycast, anycast/routes/NEIGHBOUR, drain, undrain, reload";
+            let paths = "purge, fill, zones, status, anycast, anycast/routes/NEIGHBOUR, drain, undrain, reload, \
+                         defences, defences/top, defences/sources/ADDRESS, defences/known-good";
             say(StatusCode::NOT_FOUND, format!("no such path; below /v1/ are {paths}"))
         })
         .method_not_allowed_fallback(async || {
-            say(StatusCode::METHOD_NOT_ALLOWED, "POST purge, fill, drain, undrain and reload, GET the others")
+            say(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "POST purge, fill, drain, undrain, reload and what changes defences, GET the others",
+            )
         })
         // Outermost: who has no token learns nothing, not even which paths there are.
         .layer(from_fn_with_state(shared.clone(), authenticate))
@@ -103,7 +109,7 @@ async fn undrain(State(shared): State<Shared>, body: Body) -> Response {
     }
 }
 
-async fn answer(shared: &Shared, request: Request) -> Response {
+pub(super) async fn answer(shared: &Shared, request: Request) -> Response {
     let answer = shared.answers.answer(request).await;
     let status = if matches!(answer, Answer::Error(_)) { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     json(status, &answer)
@@ -146,7 +152,7 @@ fn shown_token(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Reads a body of bounded size, in bounded time.
-async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Response> {
+pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Response> {
     let bytes_max = usize::try_from(REQUEST_BYTES_MAX).unwrap_or(usize::MAX);
     let bytes: Bytes = match timeout(PATIENCE, to_bytes(body, bytes_max)).await {
         Ok(Ok(bytes)) => bytes,
@@ -158,7 +164,7 @@ async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Response> {
     serde_json::from_slice(&bytes).map_err(|why| say(StatusCode::BAD_REQUEST, format!("not a request: {why}")))
 }
 
-fn say(status: StatusCode, why: impl ToString) -> Response {
+pub(super) fn say(status: StatusCode, why: impl ToString) -> Response {
     json(status, &Answer::Error(why.to_string()))
 }
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 use self::protocol::Request;
 
 pub(crate) mod client;
-#[allow(dead_code, reason = "spoken once the node has something to say")]
 pub(crate) mod defences;
 pub(crate) mod protocol;
 pub(crate) mod server;

@@ -8,8 +8,13 @@ use anycast::bgp::ReceivedRoute;
 use origin_sync::ZoneStatus;
 use serde::{Deserialize, Serialize};
 
+use super::defences::{
+    AskTop, DefencesStatus, ExplainSource, Explained, ImportKnownGood, Imported, KnownGood, Ordered, TopAnswer,
+};
+use crate::services::defences::orders::Order;
+
 /// What can be asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Request {
     /// How the node is.
@@ -30,6 +35,18 @@ pub(crate) enum Request {
     Undrain(Undrain),
     /// Read the network file again.
     Reload(Reload),
+    /// How the node defends itself against floods.
+    Defences,
+    /// Change that.
+    DefenceOrder(Order),
+    /// Who asks for what now.
+    Top(AskTop),
+    /// Who a source is, and what becomes of its queries.
+    ExplainSource(ExplainSource),
+    /// Who is known to be good.
+    KnownGood,
+    /// Take over whom others know to be good.
+    ImportKnownGood(ImportKnownGood),
 }
 
 /// Forget what was cached of a name. Once it is answered, nothing cached before is given to anyone.
@@ -112,6 +129,18 @@ pub(crate) enum Answer {
     Undrained(Undrained),
     /// To [`Request::Reload`].
     Reloaded(Reloaded),
+    /// To [`Request::Defences`].
+    Defences(Box<DefencesStatus>),
+    /// To [`Request::DefenceOrder`].
+    OrderGiven(Ordered),
+    /// To [`Request::Top`].
+    Top(Box<TopAnswer>),
+    /// To [`Request::ExplainSource`].
+    Explained(Box<Explained>),
+    /// To [`Request::KnownGood`].
+    KnownGood(Box<KnownGood>),
+    /// To [`Request::ImportKnownGood`].
+    Imported(Imported),
     /// The request could not be answered.
     Error(String),
 }
@@ -215,6 +244,9 @@ pub(crate) struct Status {
     /// How the announcing goes, in one line; none where nothing is announced.
     #[serde(default)]
     pub(crate) anycast: Option<String>,
+    /// How the defences are, in one line; none of a node that answers nobody.
+    #[serde(default)]
+    pub(crate) defences: Option<String>,
 }
 
 /// How a role is.

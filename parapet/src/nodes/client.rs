@@ -41,6 +41,12 @@ pub(super) fn ask(api: &NodeApi, request: &Request) -> Result<Answer, NodeError>
         Request::Drain(drain) => post("drain", serde_json::to_vec(drain))?,
         Request::Reload(reload) => post("reload", serde_json::to_vec(reload))?,
         Request::Undrain(undrain) => post("undrain", serde_json::to_vec(undrain))?,
+        Request::Defences => get("defences"),
+        Request::DefenceOrder(order) => post("defences", serde_json::to_vec(order))?,
+        Request::Top(ask) => get(&format!("defences/top/{}", ask.rows)),
+        Request::ExplainSource(explain) => get(&format!("defences/sources/{}", explain.source)),
+        Request::KnownGood => get("defences/known-good"),
+        Request::ImportKnownGood(import) => post("defences/known-good", serde_json::to_vec(import))?,
     };
     let response = response.map_err(|why| unreachable(api, &why))?;
     let status = response.status();

@@ -2,7 +2,7 @@
 //! (NOTIFY) origin-sync is told.
 
 pub(crate) mod announcer;
-#[allow(dead_code, reason = "asked by the control socket and the API")]
+mod defence_status;
 pub(crate) mod defences;
 mod orders;
 mod peers;
@@ -124,7 +124,6 @@ impl ServicesView {
     }
 
     /// The defences, if the node is an edge.
-    #[allow(dead_code, reason = "asked by the control socket and the API")]
     pub(crate) fn defences(&self) -> Option<&DefencesView> {
         self.defences.as_ref()
     }

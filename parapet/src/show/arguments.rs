@@ -111,7 +111,7 @@ impl CheckZonesArguments {
 }
 
 /// `90`, `90s`, `5m`, `2h`, `7d`: seconds.
-fn parse_time(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_time(text: &str) -> Result<f64, String> {
     let (number, unit_s) = match text.char_indices().last() {
         Some((at, 's')) => (&text[..at], 1.0),
         Some((at, 'm')) => (&text[..at], 60.0),

@@ -4,12 +4,14 @@
 pub(crate) mod anycast;
 pub(crate) mod arguments;
 mod check_zones;
+pub(crate) mod defences;
 mod detail;
 mod fleet;
 mod matrix;
-mod style;
+pub(crate) mod style;
 pub(crate) mod table;
 mod text;
+pub(crate) mod top;
 mod zones;
 
 use std::path::PathBuf;

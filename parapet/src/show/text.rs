@@ -36,6 +36,7 @@ pub(crate) fn status(status: &Status) -> String {
             },
         ),
         ("zones", status.zones_summary.clone()),
+        ("defences", status.defences.clone().unwrap_or_else(|| "-".to_owned())),
         ("anycast", status.anycast.clone().unwrap_or_else(|| "-".to_owned())),
         (
             "queries",
