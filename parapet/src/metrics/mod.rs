@@ -3,6 +3,7 @@
 mod anycast;
 mod catalogs;
 mod classic;
+mod defences;
 mod edge;
 mod node;
 mod on_demand;
@@ -45,6 +46,7 @@ pub(crate) async fn serve(socket: BoundSocket, view: Arc<NodeView>) -> std::io::
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(node::NodeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(edge::EdgeCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(defences::DefencesCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(transfers::TransferCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(peers::PeerCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(zones::ZonesCollector(Arc::clone(&view))));
