@@ -129,14 +129,15 @@ impl Names {
         if let Some(rates) = cell.window.turn(now, sums) {
             cell.judge(rates);
         }
-        if !cell.miss.is_armed() && !self.node.miss.is_armed() {
+        let armed = cell.miss.is_armed() || self.node.miss.is_armed();
+        if !armed && self.suffixes.attacked_above(zone.1, asked.qname).is_none() {
             return Finding::Fine;
         }
         let hash = self.hasher.name(asked.qname);
         let per_s = f64::from(cell.miss_budget_per_s.load(std::sync::atomic::Ordering::Relaxed).max(1));
         let trusted = admission.known_good || view.proof != Proof::None;
         let within = if self.existing.has(hash) {
-            cell.misses.take(per_s, 1.0, now)
+            !armed || cell.misses.take(per_s, 1.0, now)
         } else {
             let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));
             let attacked = self.suffixes.failed(zone, asked.qname, borne, now).attacked.is_some();
@@ -174,7 +175,7 @@ impl Names {
     ) -> Finding {
         let (Some(zone), Some(asked)) = (found.zone, view.asked) else { return Finding::Fine };
         let Some(cell) = self.cell(zone.0) else { return Finding::Fine };
-        if cell.is_on_demand(zone.0, now) {
+        if found.is_hit {
             return Finding::Fine;
         }
         let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));

@@ -5,10 +5,7 @@
 
 use config::Defences;
 
-use super::{
-    budget::{Budget, Budgets, Limit},
-    path::Path,
-};
+use super::budget::{Budget, Budgets, Limit};
 use crate::{Found, Kind, Now, View, hash::Hasher, verdict::Finding};
 
 /// Eight budgets each, of prefix, kind of answer and name.
@@ -63,20 +60,15 @@ impl Responses {
         }
     }
 
-    /// What stands for all answers that are alike: name and type; the zone of what does not exist, and of errors; the part of
-    /// a zone, as far as one label below its apex, that is referred elsewhere.
+    /// What stands for all answers that are alike: name and type; the zone of what does not exist, and of errors; where a
+    /// referral leads to.
     fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
-        let apex = found.zone.map(|(_, apex)| apex);
-        let of_zone = apex.map_or(0, |apex| self.hasher.name(apex));
+        let of_zone = found.zone.map_or(0, |(_, apex)| self.hasher.name(apex));
         let of_name = match (found.kind, view.asked) {
             (Kind::Answer | Kind::NoData, Some(asked)) => {
                 self.hasher.words(self.hasher.name(asked.qname), u64::from(asked.qtype.0))
             }
-            (Kind::Referral, Some(asked)) => {
-                let apex = apex.unwrap_or(wire::NameRef::ROOT);
-                let cut = Path::new(asked.qname, apex).label(0);
-                self.hasher.words(of_zone, cut.map_or(0, |label| self.hasher.lower_case(label)))
-            }
+            (Kind::Referral, _) => found.cut.map_or(of_zone, |cut| self.hasher.name(cut)),
             _ => of_zone,
         };
         self.hasher.words(of_name, found.kind as u64)

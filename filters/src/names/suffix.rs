@@ -263,11 +263,20 @@ impl Suffixes {
     /// A name was found. It counts only where random names are asked for.
     #[inline]
     pub(crate) fn found(&self, apex: NameRef<'_>, qname: NameRef<'_>, now: Now) {
+        if let Some(suffix) = self.attacked_above(apex, qname) {
+            suffix.turn(now.s() as u32);
+            bump(&suffix.hits);
+        }
+    }
+
+    /// The suffix that a name belongs to, if it is attacked. Counts nothing.
+    #[inline]
+    pub(crate) fn attacked_above(&self, apex: NameRef<'_>, qname: NameRef<'_>) -> Option<&Suffix> {
         if self.attacked.is_none() {
-            return;
+            return None;
         }
         let (mut key, path) = (self.hasher.name(apex) | 1, Path::new(qname, apex));
-        let Some(mut suffix) = self.find(key) else { return };
+        let mut suffix = self.find(key)?;
         for depth in 0.. {
             let Some(label) = path.label(depth) else { break };
             let child = self.child(key, label);
@@ -277,10 +286,7 @@ impl Suffixes {
             let Some(deeper) = self.find(child) else { break };
             (key, suffix) = (child, deeper);
         }
-        if suffix.attacked.load(Relaxed) != 0 {
-            suffix.turn(now.s() as u32);
-            bump(&suffix.hits);
-        }
+        (suffix.attacked.load(Relaxed) != 0).then_some(suffix)
     }
 
     fn child(&self, key: u64, label: &[u8]) -> u64 {

@@ -1,1 +1,0 @@
-//! Floods and flash crowds, through the whole chain.
