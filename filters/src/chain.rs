@@ -4,7 +4,7 @@ use config::Filter;
 use wire::NameRef;
 
 use crate::{
-    Admission, Effect, Found, Gate, Kind, Proof, Verdict, View, ZoneNumber,
+    Admission, Effect, Found, Gate, Kind, LaneCounts, Proof, Verdict, View, ZoneNumber,
     sample::Sample,
     score::Score,
     sources::Source,
@@ -32,6 +32,7 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
         && score.ask(Filter::Client, || sources.client(&source, policy, now))
         && score.ask(Filter::Prefix, || sources.prefix(view, &source, policy, now))
         && score.ask(Filter::Repetition, || sources.repetition(view, &source, policy, now))
+        && count_clean(&score, counts)
         && score.ask(Filter::UnknownSource, || {
             match filters.names.random_source_armed() && view.proof == Proof::None {
                 true => sources.unknown(&source, now),
@@ -115,6 +116,14 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     filters.sources.learn((view, admission, found), verdict, (&gate.policy, armed), gate.now);
     filters.quarantine.served(view, found);
     verdict
+}
+
+/// Always true: the chain goes on.
+fn count_clean(score: &Score<'_>, counts: &LaneCounts) -> bool {
+    if score.penalty == 0 {
+        counts.clean();
+    }
+    true
 }
 
 fn count_zone(gate: &Gate<'_>, found: &Found<'_>) {

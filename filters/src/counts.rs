@@ -55,6 +55,7 @@ impl Effect {
 #[repr(align(128))]
 pub struct LaneCounts {
     queries: AtomicU64,
+    clean: AtomicU64,
     first_seen: AtomicU64,
     effects: [[AtomicU64; Effect::ALL.len()]; Filter::ALL.len()],
     pub(crate) zones: ZoneCounts,
@@ -76,6 +77,11 @@ impl LaneCounts {
         add(&self.queries, 1);
     }
 
+    /// Its source may be unknown; else there is nothing against it.
+    pub(crate) fn clean(&self) {
+        add(&self.clean, 1);
+    }
+
     /// Its source was never heard of before.
     #[allow(dead_code, reason = "counted by the filter of unknown sources")]
     pub(crate) fn first_seen(&self) {
@@ -87,6 +93,7 @@ impl LaneCounts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) queries: u64,
+    pub(crate) clean: u64,
     pub(crate) first_seen: u64,
 }
 
@@ -94,6 +101,7 @@ impl Totals {
     pub(crate) fn sum(lanes: &[Arc<LaneCounts>]) -> Totals {
         lanes.iter().fold(Totals::default(), |sum, lane| Totals {
             queries: sum.queries + lane.queries.load(Ordering::Relaxed),
+            clean: sum.clean + lane.clean.load(Ordering::Relaxed),
             first_seen: sum.first_seen + lane.first_seen.load(Ordering::Relaxed),
         })
     }

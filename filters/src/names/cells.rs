@@ -5,10 +5,7 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
-use super::{
-    budget::OneBudget,
-    window::{Rates, Window},
-};
+use super::{budget::OneBudget, window::Window};
 use crate::{LaneCounts, Now, ZoneNumber};
 
 /// Zones have a cell by their number modulo this: on a node with more zones some share one.
@@ -121,7 +118,7 @@ pub(crate) struct Cell {
     pub(crate) zone: AtomicU32,
     /// The last zone of the cell with a miss, plus one, and the second of that.
     on_demand: AtomicU64,
-    pub(crate) window: Window,
+    pub(crate) window: Window<2>,
     pub(crate) misses: OneBudget,
     /// The misses below its attacked suffixes.
     pub(crate) attacked_misses: OneBudget,
@@ -143,7 +140,7 @@ impl Cell {
     }
 
     /// Arms the zone if these rates of queries and misses call for it.
-    pub(crate) fn judge(&self, Rates(queries_per_s, misses_per_s): Rates) {
+    pub(crate) fn judge(&self, [queries_per_s, misses_per_s]: [f64; 2]) {
         let is_above = |per_s: f64, max: &AtomicU32| match max.load(Relaxed) {
             0 => false,
             max => per_s > f64::from(max),

@@ -36,7 +36,7 @@ use crate::{
 };
 use cells::{CELLS, Cell};
 use existing::ExistingNames;
-use node::Node;
+use node::{Node, Rates};
 use response::Responses;
 use suffix::{Borne, Failure, Suffixes};
 use tick::Ticker;
@@ -98,10 +98,10 @@ impl Names {
     pub(crate) fn watch(&self, lanes: &[Arc<LaneCounts>], policy: &Policy, now: Now) {
         let totals = || {
             let totals = Totals::sum(lanes);
-            [totals.queries as u32, totals.first_seen as u32]
+            [totals.queries as u32, totals.clean as u32, totals.first_seen as u32]
         };
-        if let Some(rates) = self.node.window.turn(now, totals) {
-            self.node.judge(rates, policy);
+        if let Some([queries, clean, first_seen]) = self.node.window.turn(now, totals) {
+            self.node.judge(Rates { queries, clean, first_seen }, policy);
         }
     }
 

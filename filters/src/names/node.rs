@@ -4,21 +4,30 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use config::{DefenceMode, Filter};
 
-use super::{
-    cells::Switch,
-    window::{Rates, Window},
-};
+use super::{cells::Switch, window::Window};
 use crate::Policy;
 
-/// Random sources are those of which most were never heard of before.
-pub(crate) const FIRST_SEEN_PART: f64 = 0.5;
+/// Sources are random if such a part of the queries that no other filter has anything against comes from sources that were
+/// never heard of before. In a flash crowd each new resolver soon asks for a second name; even one of very many resolvers
+/// that all begin within a second has less.
+const FIRST_SEEN_PART: f64 = 0.8;
+
+/// What the node is asked, a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Rates {
+    pub(crate) queries: f64,
+    /// Queries without a penalty before the filter of unknown sources.
+    pub(crate) clean: f64,
+    /// Queries from sources that were never heard of before.
+    pub(crate) first_seen: f64,
+}
 
 /// What lanes have to know of the node.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     pub(crate) miss: Switch,
     pub(crate) random_source: Switch,
-    pub(crate) window: Window,
+    pub(crate) window: Window<3>,
     /// What is normal, in queries a second, as the bits of an f64.
     normal: AtomicU64,
     /// Enough was seen to say what is normal.
@@ -35,21 +44,21 @@ impl Node {
         f64::from_bits(self.normal.load(Relaxed))
     }
 
-    /// Arms what these rates of queries and of sources never heard of before call for.
-    pub(crate) fn judge(&self, Rates(per_s, first_seen_per_s): Rates, policy: &Policy) {
+    /// Arms what these rates call for.
+    pub(crate) fn judge(&self, rates: Rates, policy: &Policy) {
         if !self.ready.load(Relaxed) {
             return;
         }
-        let times_normal = per_s / self.normal_per_s().max(1.0);
+        let times_normal = rates.queries / self.normal_per_s().max(1.0);
         let (defences, may) = (&policy.defences, |filter| policy.mode(filter) != DefenceMode::Off);
         if times_normal > f64::from(defences.miss_threshold) && may(Filter::Miss) {
-            self.miss.arm(per_s);
+            self.miss.arm(rates.queries);
         }
         if times_normal > f64::from(defences.random_source_threshold)
-            && first_seen_per_s > FIRST_SEEN_PART * per_s
+            && rates.first_seen > FIRST_SEEN_PART * rates.clean
             && may(Filter::UnknownSource)
         {
-            self.random_source.arm(per_s);
+            self.random_source.arm(rates.queries);
         }
     }
 }

@@ -8,10 +8,9 @@ use super::{
     Baseline, Names,
     cells::{self, CELLS, Cell, Switch},
     existing,
-    node::FIRST_SEEN_PART,
+    node::Rates,
     status::{NodeStatus, RateStatus, Status, SuffixStatus, ZoneStatus},
     suffix::{Borne, Figures},
-    window::Rates,
 };
 use crate::{Defence, Event, LaneCounts, Now, Phase, Policy, Scope, ZoneNumber, counts::Totals};
 
@@ -23,6 +22,10 @@ const REST_S: f64 = 10.0;
 const READY_S: f64 = 3.0;
 /// A node that is asked less than this part of the least normal rate is idle: that says nothing of what is normal.
 const IDLE_PART: f64 = 0.01;
+/// More than this part of queries from sources never heard of, above so many times the least normal rate, is nothing to learn
+/// from.
+const STRANGERS_PART: f64 = 0.5;
+const STRANGERS_FACTOR: f64 = 5.0;
 /// Names that do not exist, or are not at hand, may be so many times what is normal.
 const BORNE_FACTOR: f64 = 4.0;
 /// As long as little is known of a zone, so many times as many random names are borne.
@@ -148,10 +151,11 @@ impl Ticker {
     /// Says whether this second was unusual.
     fn tick_node(&mut self, turn: &mut Turn<'_>, before: Totals, totals: Totals) -> bool {
         let (policy, node) = (turn.policy, &turn.names.node);
-        let per_s = totals.queries.saturating_sub(before.queries) as f64 / turn.seconds;
-        let first_seen_per_s = totals.first_seen.saturating_sub(before.first_seen) as f64 / turn.seconds;
-        (self.node_per_s, self.first_seen_part) = (per_s, first_seen_per_s / per_s.max(1.0));
-        node.judge(Rates(per_s, first_seen_per_s), policy);
+        let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / turn.seconds;
+        let per_s = rate(totals.queries, before.queries);
+        let (clean, first_seen) = (rate(totals.clean, before.clean), rate(totals.first_seen, before.first_seen));
+        (self.node_per_s, self.first_seen_part) = (per_s, first_seen / per_s.max(1.0));
+        node.judge(Rates { queries: per_s, clean, first_seen }, policy);
         let normal = self.node_normal(policy);
         let defences = &policy.defences;
         let mut watch = |watch, switch, defence, threshold: u32, filter| {
@@ -164,7 +168,7 @@ impl Ticker {
         let random_source = (&mut self.random_source, &node.random_source);
         watch(random_source.0, random_source.1, Defence::RandomSource, threshold, Filter::UnknownSource);
         let least = f64::from(defences.normal_per_s_min);
-        let strangers = self.first_seen_part > FIRST_SEEN_PART && per_s > 5.0 * least;
+        let strangers = self.first_seen_part > STRANGERS_PART && per_s > STRANGERS_FACTOR * least;
         let unusual = node.miss.is_armed() || node.random_source.is_armed() || strangers;
         if per_s >= least * IDLE_PART {
             self.seen_s += turn.seconds;
@@ -286,7 +290,7 @@ impl ZoneTicker {
         let [per_s, misses_per_s, _] = self.per_s;
         let off = turn.policy.mode(Filter::Miss) == DefenceMode::Off;
         if misses_per_s > 0.0 {
-            cell.judge(Rates(per_s, misses_per_s));
+            cell.judge([per_s, misses_per_s]);
         }
         let rests = (per_s < limit / 2.0 && misses_per_s < misses_limit / 2.0) || off;
         let zone = cell.zone().unwrap_or(ZoneNumber(0));

@@ -9,21 +9,23 @@ const WINDOW_US: u64 = 50_000;
 /// A rate of fewer queries than this says little; the tick looks at a whole second.
 const EVENTS_MIN: u32 = 64;
 
-/// Two counters as they stood when the window began.
-#[derive(Debug, Default)]
-pub(crate) struct Window {
+/// Counters as they stood when the window began.
+#[derive(Debug)]
+pub(crate) struct Window<const N: usize> {
     start_us: AtomicU64,
-    marks: [AtomicU32; 2],
+    marks: [AtomicU32; N],
 }
 
-/// What two counters did in a window, a second.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Rates(pub(crate) f64, pub(crate) f64);
+impl<const N: usize> Default for Window<N> {
+    fn default() -> Self {
+        Window { start_us: AtomicU64::new(0), marks: [const { AtomicU32::new(0) }; N] }
+    }
+}
 
-impl Window {
-    /// Ends the window if it is time, and says what the counters did. One thread gets the answer, others nothing.
+impl<const N: usize> Window<N> {
+    /// Ends the window if it is time, and says what the counters did, a second. One thread gets the answer, others nothing.
     #[inline]
-    pub(crate) fn turn(&self, now: Now, counters: impl FnOnce() -> [u32; 2]) -> Option<Rates> {
+    pub(crate) fn turn(&self, now: Now, counters: impl FnOnce() -> [u32; N]) -> Option<[f64; N]> {
         let start_us = self.start_us.load(Relaxed);
         if now.us().saturating_sub(start_us) < WINDOW_US {
             return None;
@@ -32,16 +34,17 @@ impl Window {
     }
 
     #[cold]
-    fn end(&self, start_us: u64, now: Now, counters: impl FnOnce() -> [u32; 2]) -> Option<Rates> {
+    fn end(&self, start_us: u64, now: Now, counters: impl FnOnce() -> [u32; N]) -> Option<[f64; N]> {
         self.start_us.compare_exchange(start_us, now.us(), Relaxed, Relaxed).ok()?;
-        let [first, second] = &self.marks;
-        let [new_first, new_second] = counters();
-        let counts = [new_first.wrapping_sub(first.load(Relaxed)), new_second.wrapping_sub(second.load(Relaxed))];
-        first.store(new_first, Relaxed);
-        second.store(new_second, Relaxed);
+        let mut counts = counters();
+        for (count, mark) in counts.iter_mut().zip(&self.marks) {
+            let before = mark.load(Relaxed);
+            mark.store(*count, Relaxed);
+            *count = count.wrapping_sub(before);
+        }
         let seconds = now.us().saturating_sub(start_us) as f64 / 1e6;
-        let [a, b] = counts.map(|count| f64::from(count) / seconds);
-        counts.iter().any(|count| *count >= EVENTS_MIN).then_some(Rates(a, b))
+        let enough = counts.iter().any(|count| *count >= EVENTS_MIN);
+        enough.then_some(counts.map(|count| f64::from(count) / seconds))
     }
 }
 
@@ -51,11 +54,11 @@ mod tests {
 
     #[test]
     fn a_window_says_its_rates_once() {
-        let window = Window::default();
+        let window = Window::<2>::default();
         assert_eq!(window.turn(Now::from_us(1000), || panic!("too early")), None);
         window.turn(Now::from_us(1_000_000), || [u32::MAX, 0]);
         assert_eq!(window.turn(Now::from_us(1_049_999), || panic!("too early")), None);
-        assert_eq!(window.turn(Now::from_us(1_050_000), || [99, 50]), Some(Rates(2000.0, 1000.0)));
+        assert_eq!(window.turn(Now::from_us(1_050_000), || [99, 50]), Some([2000.0, 1000.0]));
         assert_eq!(window.turn(Now::from_us(1_050_000), || panic!("had its turn")), None);
         assert_eq!(window.turn(Now::from_us(1_100_000), || [120, 90]), None, "too few to say");
     }
