@@ -66,14 +66,14 @@ pub type NormalByHand = Vec<(ZoneNumber, u32)>;
 
 impl Names {
     pub(crate) fn new(seed: [u64; 2]) -> Names {
-        let hasher = Hasher::new(seed, 2);
+        let hasher = Hasher::of_names(seed);
         Names {
             hasher,
             node: Node::default(),
             cells: (0..CELLS).map(|_| Cell::default()).collect(),
             suffixes: Suffixes::new(hasher),
             existing: ExistingNames::new(),
-            responses: Responses::new(Hasher::new(seed, 3)),
+            responses: Responses::new(hasher),
             ticker: Mutex::new(Ticker::new()),
         }
     }
@@ -133,14 +133,14 @@ impl Names {
         if !armed && self.suffixes.attacked_above(zone.1, asked.qname).is_none() {
             return Finding::Fine;
         }
-        let hash = self.hasher.name(asked.qname);
+        let hash = view.qname_hash(&self.hasher);
         let per_s = f64::from(cell.miss_budget_per_s.load(std::sync::atomic::Ordering::Relaxed).max(1));
         let trusted = admission.known_good || view.proof != Proof::None;
         let within = if self.existing.has(hash) {
             !armed || cell.misses.take(per_s, 1.0, now)
         } else {
             let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));
-            let attacked = self.suffixes.failed(zone, asked.qname, borne, now).attacked.is_some();
+            let attacked = self.suffixes.failed(zone, (asked.qname, hash), borne, now).attacked.is_some();
             match (trusted, attacked) {
                 (false, _) => false,
                 (true, false) => cell.misses.take(per_s, UNSEEN_BURST_PART, now),
@@ -158,7 +158,7 @@ impl Names {
         cell.saw(zone);
         if matches!(found.kind, Kind::Answer | Kind::NoData | Kind::Referral) {
             if cell.is_on_demand(zone, now) {
-                self.existing.add(self.hasher.name(asked.qname));
+                self.existing.add(view.qname_hash(&self.hasher));
             }
             self.suffixes.found(apex, asked.qname, now);
         }
@@ -179,7 +179,7 @@ impl Names {
             return Finding::Fine;
         }
         let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));
-        match self.suffixes.failed(zone, asked.qname, borne, now) {
+        match self.suffixes.failed(zone, (asked.qname, view.qname_hash(&self.hasher)), borne, now) {
             Failure { attacked: None, .. } => Finding::Fine,
             _ if admission.known_good || view.proof != Proof::None => Finding::Penalty(RANDOM_NAME_PENALTY),
             Failure { nth, .. } if nth.checked_rem(defences.slip) == Some(0) => Finding::Slip,

@@ -66,7 +66,7 @@ impl Responses {
         let of_zone = found.zone.map_or(0, |(_, apex)| self.hasher.name(apex));
         let of_name = match (found.kind, view.asked) {
             (Kind::Answer | Kind::NoData, Some(asked)) => {
-                self.hasher.words(self.hasher.name(asked.qname), u64::from(asked.qtype.0))
+                self.hasher.words(view.qname_hash(&self.hasher), u64::from(asked.qtype.0))
             }
             (Kind::Referral, _) => found.cut.map_or(of_zone, |cut| self.hasher.name(cut)),
             _ => of_zone,

@@ -229,11 +229,11 @@ impl Suffixes {
         std::mem::size_of_val(&*self.sets) + self.attacked.memory_bytes()
     }
 
-    /// A name of this zone has failed: it does not exist, or is not at hand while that counts as failing.
+    /// A name of this zone, with its hash, has failed: it does not exist, or is not at hand while that counts as failing.
     pub(crate) fn failed(
         &self,
         zone: (ZoneNumber, NameRef<'_>),
-        qname: NameRef<'_>,
+        (qname, hash): (NameRef<'_>, u64),
         borne: Borne,
         now: Now,
     ) -> Failure {
@@ -252,7 +252,7 @@ impl Suffixes {
             let Some(deeper) = self.find_or_take(child, second) else { break };
             (key, suffix, depth) = (child, deeper, depth + 1);
         }
-        let too_many = suffix.fail(self.hasher.name(qname), borne);
+        let too_many = suffix.fail(hash, borne);
         if too_many && suffix.attacked.load(Relaxed) == 0 {
             let place = self.attacked.add(key, zone.0, path.suffix(depth));
             suffix.attacked.store(place.map_or(0, |place| place + 1), Relaxed);
@@ -340,7 +340,9 @@ mod tests {
         fn ask(&mut self, qname: &str, per_s: u64) -> Failure {
             self.us += 1_000_000 / per_s;
             let zone = (ZoneNumber(1), self.apex.as_ref());
-            self.suffixes.failed(zone, name(qname).as_ref(), Borne::new(100), Now::from_us(self.us))
+            let qname = name(qname);
+            let hash = self.suffixes.hasher.name(qname.as_ref());
+            self.suffixes.failed(zone, (qname.as_ref(), hash), Borne::new(100), Now::from_us(self.us))
         }
 
         /// The attacked suffixes, in their order.

@@ -14,7 +14,8 @@ use config::Defences;
 use wire::{Name, NameRef, Rtype};
 
 use crate::{
-    Asked, Defence, Event, Filters, Found, Kind, KnownGood, Lane, Now, Phase, Proof, Verdict, View, Why, ZoneNumber,
+    Asked, Defence, Event, Filters, Found, Hashes, Kind, KnownGood, Lane, Now, Phase, Proof, Verdict, View, Why,
+    ZoneNumber,
 };
 
 const ZONE: ZoneNumber = ZoneNumber(5);
@@ -194,7 +195,7 @@ impl World {
         if self.random_source_armed_us.is_none() && self.filters.names.random_source_armed() {
             self.random_source_armed_us = Some(self.us);
         }
-        if self.us % 1_000_000 == 0 {
+        if self.us.is_multiple_of(1_000_000) {
             self.events.extend(self.filters.tick(self.now()));
         }
     }
@@ -223,7 +224,9 @@ impl World {
     fn ask(&mut self, query: &Query, proof: Proof) -> (Verdict, u8) {
         let gate = self.lane.gate(Now::from_us(self.us));
         let asked = Asked { qname: query.qname.as_ref(), qtype: query.qtype };
-        let view = View { source: query.source, proof, message: &[0; 40], asked: Some(asked) };
+        let mut view =
+            View { source: query.source, proof, message: &[0; 40], asked: Some(asked), hashes: Hashes::default() };
+        gate.touch(&mut view);
         let admission = gate.admit(&view);
         if admission.verdict != Verdict::Serve {
             return (admission.verdict, admission.penalty);
