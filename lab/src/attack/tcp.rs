@@ -63,6 +63,8 @@ const HEAP_QUERIES: usize = 32;
 const QUERIES_FOR_ONE: u64 = 100;
 /// A passer-by goes after this time, answered or not.
 const PASSES_AFTER: Duration = Duration::from_millis(100);
+/// The heaps come first: servers take some hundred connections, and those that hold them are to be those that cost most.
+const HEAD_START: Duration = Duration::from_millis(300);
 /// Each idle or slow connection has its turn once in this time.
 const VISIT_EVERY: Duration = Duration::from_millis(250);
 /// Between two looks at the clock.
@@ -222,7 +224,9 @@ impl Attacker {
             }
             let due = self.schedule.due(elapsed);
             let mut what = Second::default();
-            self.take_turns(elapsed, &mut what);
+            if elapsed >= HEAD_START {
+                self.take_turns(elapsed, &mut what);
+            }
             let behind = due.saturating_sub(asked).min(self.schedule.late_max());
             what.late += due.saturating_sub(asked) - behind;
             self.send_heaps(behind, &mut turn, &mut what);
