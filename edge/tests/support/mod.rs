@@ -1,6 +1,8 @@
 //! What the tests over loopback share: a handler that refuses NOTIFY, and messages over TCP.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod flood;
+
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
