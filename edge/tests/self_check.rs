@@ -302,3 +302,21 @@ fn the_end_of_the_edge_reads_as_down() {
     let reading = running.answers.read_report(Instant::now());
     assert_eq!((reading.silent, reading.report.why.as_str()), (true, "has ended"));
 }
+
+#[test]
+fn its_own_questions_pass_every_filter() {
+    let defences = Defences { block: vec!["127.0.0.0/8".parse().unwrap()], ..Defences::default() };
+    let running = start_with("127.0.0.1:0", 1, Arc::new(Filters::new(&defences, [1, 2])));
+    running.publish("example.com", zone("example.com", [192, 0, 2, 80]));
+    running.wait_for("blocked sources", up);
+    // Nobody else at its addresses is heard.
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.connect(running.address).unwrap();
+    client.send(&[0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1]).unwrap();
+    let until = Instant::now() + DEADLINE;
+    while running.edge.as_ref().unwrap().stats().dropped_for(edge::DropReason::Blocked) == 0 {
+        assert!(Instant::now() < until);
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(running.answers.read(Instant::now()), State::Up);
+}
