@@ -14,12 +14,25 @@ use crate::{
 /// What a message that cannot be read is worth less.
 const MALFORMED_PENALTY: u8 = 40;
 
+/// What has killed, from a source that nothing else is done to.
+const DEADLY: Admission = Admission {
+    verdict: Verdict::Drop(Filter::QueryOfDeath),
+    penalty: PENALTY_MAX,
+    worst: Some(Filter::QueryOfDeath),
+    exempt: false,
+    known_good: true,
+};
+
 /// The first half: by source and question.
 pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
     let (filters, policy, now) = (&gate.lane.filters, &*gate.policy, gate.now);
     let sources = &filters.sources;
-    if policy.all_off() || sources.is_allowed(view, policy) {
+    if policy.all_off() {
         return Admission::EXEMPT;
+    }
+    if sources.is_allowed(view, policy) {
+        // What kills does so whoever asks it.
+        return if gate.is_deadly(view) { DEADLY } else { Admission::EXEMPT };
     }
     let counts = &*gate.lane.counts;
     counts.query();

@@ -108,7 +108,10 @@ async fn serve(source: Source, config: Config, in_force: InForce, opened: Opened
     let api_task = api.map(|api| tokio::spawn(api.serve(Arc::clone(&view) as Arc<dyn server::Answers>)));
     view.announce();
 
-    work(&mut signals, watch, &mut reload, ordered, token.as_ref(), &services).await;
+    let given_up = tokio::select! {
+        () = work(&mut signals, watch, &mut reload, ordered, token.as_ref(), &services) => None,
+        why = services.given_up() => Some(why),
+    };
 
     tracing::info!("stopping");
     tokio::select! {
@@ -128,7 +131,7 @@ async fn serve(source: Source, config: Config, in_force: InForce, opened: Opened
     // The socket's file goes with the task.
     let _ = control_task.await;
     tracing::info!("stopped");
-    Ok(())
+    given_up.map_or(Ok(()), |why| Err(Failure::Runtime(why)))
 }
 
 /// How long leaving the network may take before anything stops.

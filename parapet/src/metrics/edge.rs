@@ -32,6 +32,9 @@ impl Collector for EdgeCollector {
         counter("response", "Bytes of DNS messages sent as answers", Some(Unit::Bytes), stats.answer_bytes)?;
         counter("udp_batches", "Batches of datagrams received", None, stats.udp_batches)?;
         counter("tcp_connections", "TCP connections accepted", None, stats.tcp_connections)?;
+        let about = "Lanes whose thread hung or ended and was replaced";
+        counter("lanes_replaced", about, None, stats.lanes_replaced)?;
+        encode_deaths(&mut encoder, &stats)?;
         let open = stats.tcp_connections_open;
         encode_gauge(&mut encoder, "tcp_connections_open", "TCP connections open now", None, open)
     }
@@ -48,6 +51,15 @@ fn encode_queries(encoder: &mut DescriptorEncoder, stats: &edge::Stats) -> fmt::
     let mut family = encoder.encode_descriptor("dropped", about, None, MetricType::Counter)?;
     for (reason, number) in stats.dropped() {
         ConstCounter::new(number).encode(family.encode_family(&[("reason", reason.as_str())])?)?;
+    }
+    Ok(())
+}
+
+fn encode_deaths(encoder: &mut DescriptorEncoder, stats: &edge::Stats) -> fmt::Result {
+    let about = "Queries that killed who answered them: by a panic, or by a hang";
+    let mut family = encoder.encode_descriptor("queries_of_death", about, None, MetricType::Counter)?;
+    for (kind, number) in edge::DeathKind::ALL.into_iter().zip(stats.deaths) {
+        ConstCounter::new(number).encode(family.encode_family(&[("kind", kind.as_str())])?)?;
     }
     Ok(())
 }

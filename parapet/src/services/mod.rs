@@ -2,6 +2,7 @@
 //! (NOTIFY) origin-sync is told.
 
 pub(crate) mod announcer;
+mod deaths;
 mod defence_status;
 pub(crate) mod defences;
 mod orders;
@@ -19,6 +20,7 @@ use config::Config;
 use origin_sync::{Notifier, OriginSync, ZoneStatus};
 
 use self::announcer::Announcer;
+use self::deaths::Deaths;
 use self::defences::{Defences, DefencesView};
 use crate::control::protocol::QueryCounts;
 use crate::failure::Failure;
@@ -56,6 +58,7 @@ pub(crate) struct Services {
     sync: Option<Arc<OriginSync>>,
     anycast: Option<anycast::Anycast>,
     defences: Option<Defences>,
+    deaths: Option<Arc<Deaths>>,
     settings: Arc<ArcSwap<edge::Settings>>,
     self_check: Option<Arc<ArcSwap<edge::SelfCheckSettings>>>,
     own_cookie_secret: [u8; 16],
@@ -206,6 +209,7 @@ impl Services {
         let mut health = Vec::new();
         let seen = Arc::new(ArcSwap::from_pointee(zone_status::Seen::default()));
         let (mut edge, mut stats, mut sync, mut self_check, mut defences) = (None, None, None, None, None);
+        let mut deaths = None;
         if let Some(sockets) = bound.edge {
             let zones = Arc::new(zones::Zones::new());
             let runtime = tokio::runtime::Handle::current();
@@ -216,6 +220,8 @@ impl Services {
             health.push(reader);
             let filters = Arc::new(filters::Filters::new(&config.node.defences, seed));
             defences = Some(Defences::start(config, Arc::clone(&filters), Arc::clone(&zones)));
+            let taken = Deaths::start(&config.node.state_dir, &filters).map(Arc::new).map_err(Failure::runtime)?;
+            deaths = Some(Arc::clone(&taken));
             let context = edge::EdgeContext {
                 zones,
                 settings: Arc::clone(&settings),
@@ -226,7 +232,7 @@ impl Services {
                     misses: Arc::new(Filler(started.on_demand())),
                 }),
                 filters,
-                deaths: None,
+                deaths: Some(taken),
                 health: publisher,
             };
             let mut started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
@@ -252,7 +258,17 @@ impl Services {
             defences: defences.as_ref().map(Defences::view),
             seen,
         };
-        Ok(Self { edge, sync, anycast, defences, settings, self_check, own_cookie_secret, view })
+        Ok(Self { edge, sync, anycast, defences, deaths, settings, self_check, own_cookie_secret, view })
+    }
+
+    /// Returns once a role cannot go on in this process, with the reason.
+    pub(crate) async fn given_up(&self) -> String {
+        if let Some(deaths) = &self.deaths
+            && let Ok(why) = deaths.given_up().wait_for(Option::is_some).await
+        {
+            return why.clone().unwrap_or_default();
+        }
+        std::future::pending().await
     }
 
     /// What the roles publish.
