@@ -202,7 +202,7 @@ mod tests {
         contain_each(8, work, |index, why| died.push((index, why)));
         assert_eq!(done, [1, 2, 4, 5, 7]);
         assert_eq!(died.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 3, 6]);
-        assert_eq!(died[1].1, "number 3");
+        assert!(died[1].1.contains("number 3"), "{}", died[1].1);
         contain_each(0, |_| panic!("of nothing"), |_, _| ());
     }
 
