@@ -178,32 +178,38 @@ impl Drop for RunningAttack {
 }
 
 pub(super) fn start(attack: Attack, target: &Target, pace: &Pace) -> Result<RunningAttack, LabError> {
+    let (core, tcp_share) = (pace.core, attack.tcp_share());
+    let attacker = if tcp_share > 0.0 {
+        tcp::prepare(target)?;
+        Some(tcp::Attacker::new(target, Schedule::new(attack, pace).part(tcp_share), pace.seed)?)
+    } else {
+        None
+    };
+    let packets = if attack.has_packets() {
+        let socket = target.namespace.enter(|| open(&target.interface))??;
+        let schedule = Schedule::new(attack, pace).part(1.0 - tcp_share);
+        Some(Sender { socket, generator: Generator::new(attack, target, pace.seed)?, schedule })
+    } else {
+        None
+    };
+    // All is made: from here on the clock runs.
     let (stop, log) = (Arc::new(AtomicBool::new(false)), Arc::new(Log::new()));
     let mut running = RunningAttack { stop: Arc::clone(&stop), log: Arc::clone(&log), threads: Vec::new() };
-    let (core, tcp_share) = (pace.core, attack.tcp_share());
-    if tcp_share > 0.0 {
-        tcp::prepare(target)?;
-        let schedule = Schedule::new(attack, pace).part(tcp_share);
-        let mut attacker = tcp::Attacker::new(target, schedule, pace.seed, Arc::clone(&log))?;
-        let (namespace, stop) = (target.namespace.clone(), Arc::clone(&stop));
-        let ended = Arc::clone(&log);
+    if let Some(mut attacker) = attacker {
+        let (stop, log, namespace) = (Arc::clone(&stop), Arc::clone(&log), target.namespace.clone());
         let work = move || {
             settle(core)?;
-            attacker.run(&stop);
-            ended.add_cpu();
+            attacker.run(&stop, &log);
+            log.add_cpu();
             Ok(())
         };
         running.threads.push(spawn("attack-tcp", move || namespace.enter(work)?)?);
     }
-    if attack.has_packets() {
-        let socket = target.namespace.enter(|| open(&target.interface))??;
-        let generator = Generator::new(attack, target, pace.seed)?;
-        let schedule = Schedule::new(attack, pace).part(1.0 - tcp_share);
-        let mut sender = Sender { socket, generator, schedule, stop, log };
+    if let Some(mut sender) = packets {
         let work = move || {
             settle(core)?;
-            let ended = sender.run();
-            sender.log.add_cpu();
+            let ended = sender.run(&stop, &log);
+            log.add_cpu();
             ended
         };
         running.threads.push(spawn("attack", work)?);
@@ -293,17 +299,15 @@ struct Sender {
     socket: OwnedFd,
     generator: Generator,
     schedule: Schedule,
-    stop: Arc<AtomicBool>,
-    log: Arc<Log>,
 }
 
 impl Sender {
-    fn run(&mut self) -> Result<(), LabError> {
+    fn run(&mut self, stop: &AtomicBool, log: &Log) -> Result<(), LabError> {
         let mut frames: Vec<Vec<u8>> = (0..BATCH_MAX).map(|_| Vec::with_capacity(FRAME_BYTES_MAX)).collect();
         let mut headers = MultiHeaders::preallocate(BATCH_MAX, None);
         let (mut done, late_max) = (0_u64, self.schedule.late_max());
-        while !self.stop.load(Ordering::Relaxed) {
-            let elapsed = self.log.elapsed();
+        while !stop.load(Ordering::Relaxed) {
+            let elapsed = log.elapsed();
             let mut behind = self.schedule.due(elapsed).saturating_sub(done);
             if behind == 0 {
                 if self.schedule.is_over(elapsed) {
@@ -326,7 +330,7 @@ impl Sender {
             what.bytes = batch.iter().take(sent).map(|frame| (frame.len() - ETHERNET_BYTES) as u64).sum();
             what.late += (count - sent) as u64;
             done += count as u64;
-            self.log.add(what);
+            log.add(what);
         }
         Ok(())
     }

@@ -17,10 +17,7 @@ use std::{
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddrV4, TcpStream},
     os::fd::AsRawFd,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -171,7 +168,6 @@ pub(super) struct Attacker {
     heaps: Vec<Option<Connection>>,
     passers_by: VecDeque<Connection>,
     buffer: Vec<u8>,
-    log: Arc<Log>,
 }
 
 /// Make the attacker's addresses its own, and allow as many files as it needs.
@@ -191,7 +187,7 @@ pub(super) fn prepare(target: &Target) -> Result<(), LabError> {
 }
 
 impl Attacker {
-    pub(super) fn new(target: &Target, schedule: Schedule, seed: u64, log: Arc<Log>) -> Result<Attacker, LabError> {
+    pub(super) fn new(target: &Target, schedule: Schedule, seed: u64) -> Result<Attacker, LabError> {
         let group = |habit, size: usize| {
             let connections = std::iter::repeat_with(|| None).take(size).collect();
             Group { habit, connections, turns: 0 }
@@ -210,15 +206,14 @@ impl Attacker {
             heaps: std::iter::repeat_with(|| None).take(HEAPS).collect(),
             passers_by: VecDeque::new(),
             buffer: vec![0; READ_BYTES],
-            log,
         })
     }
 
     /// Go on until told to stop or the schedule is over. In the attacker's namespace.
-    pub(super) fn run(&mut self, stop: &AtomicBool) {
+    pub(super) fn run(&mut self, stop: &AtomicBool, log: &Log) {
         let (mut asked, mut passed, mut turn) = (0_u64, 0_u64, 0_usize);
         while !stop.load(Ordering::Relaxed) {
-            let elapsed = self.log.elapsed();
+            let elapsed = log.elapsed();
             if self.schedule.is_over(elapsed) {
                 break;
             }
@@ -234,7 +229,7 @@ impl Attacker {
             let come = (due / QUERIES_FOR_ONE).saturating_sub(passed).min(PASSERS_BY_MAX as u64);
             self.pass_by(come, &mut what);
             passed = due / QUERIES_FOR_ONE;
-            self.log.add(what);
+            log.add(what);
             thread::sleep(TICK);
         }
     }

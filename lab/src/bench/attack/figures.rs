@@ -28,8 +28,8 @@ pub(super) struct Cell {
     pub(super) arrived: Arrived,
     /// Packets a second at the origin.
     pub(super) origin_per_s: f64,
-    /// Seconds that it lasted.
-    pub(super) load_s: u32,
+    /// Seconds in which the attack was sent.
+    pub(super) lasted_s: f64,
     /// Whether the clients had real-time priority, as they need beside an attack from their core.
     pub(super) real_time: bool,
 }
@@ -64,7 +64,10 @@ impl Cell {
             add("crowd_answered", 100.0 * whole as f64 / total.packets.max(1) as f64, "%");
         }
         add("origin", self.origin_per_s, "1/s");
-        add("attack_sent", total.packets as f64 / f64::from(self.load_s.max(1)), "1/s");
+        add("attack_sent", total.packets as f64 / self.lasted_s.max(0.001), "1/s");
+        if total.packets == 0 {
+            samples.note(format!("{subject}, {case}: nothing of the attack was sent"));
+        }
         // What a server does not take by TCP is no fault of the generator.
         if sent.kept() < KEPT_LEAST * (1.0 - attack.tcp_share()) {
             let kept = 100.0 * sent.kept();
@@ -91,7 +94,7 @@ impl Display for Cell {
             ms(real.first_try_median_us),
             ms(real.first_try_p99_us),
             ms(calm.first_try_median_us),
-            sent.total().packets as f64 / f64::from(self.load_s.max(1)),
+            sent.total().packets as f64 / self.lasted_s.max(0.001),
             arrived.all().bytes as f64 / sent.total().bytes.max(1) as f64,
         )
     }

@@ -17,8 +17,6 @@ use super::figures::Cell;
 const START: Duration = Duration::from_secs(5);
 /// Seconds before an attack that its latency is compared with.
 const CALM_S: usize = 3;
-/// What was answered before the end of an attack has arrived after this time.
-const ARRIVES: Duration = Duration::from_millis(50);
 /// All attacks are the same for all subjects.
 const SEED: u64 = 26;
 
@@ -59,6 +57,8 @@ pub(super) struct Stage<'g> {
 /// A load that is over, until the clients' questions are all answered or given up.
 struct Load {
     begins: usize,
+    /// Its packets were sent in this time: the first ones somewhat after its begin.
+    lasts: Duration,
     sent: Sent,
     arrived: Arrived,
     origin_packets: u64,
@@ -106,24 +106,21 @@ impl<'g> Stage<'g> {
         }
     }
 
-    /// One load from its begin to its end.
+    /// One load from its begin to its end. What is answered to its last packets counts for the next one: they follow each
+    /// other without a pause.
     fn load(&self, attack: Attack, rate_per_s: u32, begins: usize) -> anyhow::Result<Load> {
         self.wait_for(begins);
-        let lasts = Duration::from_secs(self.timing.load_s.into());
         let before = self.counted()?;
-        let late = self.clients.begun().elapsed().saturating_sub(Duration::from_secs(begins as u64));
-        let pace = Pace {
-            rate_per_s,
-            lasts: Some(lasts.saturating_sub(late)),
-            seed: SEED ^ u64::from(rate_per_s),
-            core: self.ground.client_core(),
-        };
+        let ends = Duration::from_secs(begins as u64) + Duration::from_secs(self.timing.load_s.into());
+        let lasts = ends.saturating_sub(self.clients.begun().elapsed());
+        let seed = SEED ^ u64::from(rate_per_s);
+        let pace = Pace { rate_per_s, lasts: Some(lasts), seed, core: self.ground.client_core() };
         let running = attack.start(&self.target, &pace)?;
         self.wait_for(begins + self.timing.load_s as usize);
         let sent = RunningAttack::stop(running)?;
-        thread::sleep(ARRIVES);
         let after = self.counted()?;
-        Ok(Load { begins, sent, arrived: after.0.since(&before.0), origin_packets: after.1.saturating_sub(before.1) })
+        let origin_packets = after.1.saturating_sub(before.1);
+        Ok(Load { begins, lasts, sent, arrived: after.0.since(&before.0), origin_packets })
     }
 
     /// What has arrived at the attacked, and at the origin.
@@ -144,7 +141,7 @@ impl<'g> Stage<'g> {
             sent: load.sent.clone(),
             arrived: load.arrived,
             origin_per_s: load.origin_packets as f64 / f64::from(self.timing.load_s),
-            load_s: self.timing.load_s,
+            lasted_s: load.lasts.as_secs_f64(),
             real_time: record.real_time,
         };
         loads.iter().map(cell).collect()
