@@ -39,12 +39,12 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
     let mut score = Score::new(policy, counts);
     let heard = score.ask(Filter::Blocked, || sources.blocked(view, policy))
         && score.ask(Filter::QueryOfDeath, || filters.quarantine.find(view, now));
-    let source = if heard { sources.look_up(view, policy, counts, now) } else { Source::NOT_LOOKED_UP };
+    let source = if heard { sources.look_up(view, policy, counts, &gate.clock) } else { Source::NOT_LOOKED_UP };
     let _ = heard
         && score.ask(Filter::Malformed, || malformed(view))
-        && score.ask(Filter::Client, || sources.client(&source, policy, now))
-        && score.ask(Filter::Prefix, || sources.prefix(view, &source, policy, now))
-        && score.ask(Filter::Repetition, || sources.repetition(view, &source, policy, now))
+        && score.ask(Filter::Client, || sources.client(&source, policy, &gate.clock))
+        && score.ask(Filter::Prefix, || sources.prefix(view, &source, policy, &gate.clock))
+        && score.ask(Filter::Repetition, || sources.repetition(view, &source, policy, &gate.clock))
         && count_clean(&score, counts)
         && score.ask(Filter::UnknownSource, || {
             match filters.names.random_source_armed() && view.proof == Proof::None {
@@ -126,7 +126,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     let zone = found.zone.map(|(number, _)| number);
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
     let armed = filters.names.random_source_armed();
-    filters.sources.learn((view, admission, found), verdict, (&gate.policy, armed), gate.now);
+    filters.sources.learn((view, admission, found), verdict, (&gate.policy, armed), &gate.clock);
     filters.quarantine.served(view, found);
     verdict
 }

@@ -8,7 +8,7 @@ use wire::NameRef;
 
 use crate::{
     Admission, Effect, Filters, Found, Hashes, LaneCounts, Now, Policy, Pressure, Proof, Samples, Verdict, View,
-    ZoneNumber, chain, sample::Sampler, verdict::Finding,
+    ZoneNumber, chain, sample::Sampler, sources::Clock, verdict::Finding,
 };
 
 /// One thread's handle to the filters.
@@ -27,7 +27,9 @@ impl Lane {
 
     /// The view for one batch of queries, received at `now`.
     pub fn gate(&self, now: Now) -> Gate<'_> {
-        let gate = Gate { lane: self, policy: self.filters.policy.load(), now };
+        let policy = self.filters.policy.load();
+        let clock = Clock::new(now, &policy.limits);
+        let gate = Gate { lane: self, policy, now, clock };
         self.filters.names.watch(&self.filters.lanes(), &gate.policy, now);
         gate
     }
@@ -67,6 +69,7 @@ pub struct Gate<'l> {
     pub(crate) lane: &'l Lane,
     pub(crate) policy: Guard<Arc<Policy>>,
     pub(crate) now: Now,
+    pub(crate) clock: Clock,
 }
 
 impl Gate<'_> {
@@ -94,7 +97,7 @@ impl Gate<'_> {
     #[inline]
     pub fn touch(&self, view: &mut View<'_>) {
         if !self.is_off() {
-            std::hint::black_box(self.lane.filters.sources.touch(view));
+            std::hint::black_box(self.lane.filters.sources.touch(view, &self.policy));
         }
     }
 

@@ -39,9 +39,20 @@ pub struct Hashes {
     pub(crate) source: u64,
     /// 0 until it is made, and without a question.
     pub(crate) qname: u64,
+    /// Of the source's prefix; 0 until it is made.
+    pub(crate) prefix: u64,
 }
 
 impl View<'_> {
+    /// The hash of the prefix of this length that the source is in, by the same hasher.
+    #[inline]
+    pub(crate) fn prefix_hash(&self, hasher: &Hasher, ipv4_length: u8, ipv6_length: u8) -> u64 {
+        match self.hashes.prefix {
+            0 => hasher.prefix(self.source, ipv4_length, ipv6_length),
+            hash => hash,
+        }
+    }
+
     /// The hash of the name asked for, by the [hasher of names](Hasher::of_names) with this node's seed.
     #[inline]
     pub(crate) fn qname_hash(&self, hasher: &Hasher) -> u64 {

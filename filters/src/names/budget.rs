@@ -64,21 +64,10 @@ impl Budgets {
             return Budget::Within;
         };
         let now = (now.us() / UNIT_US) & TIME_MASK;
-        let (tag, debt_of) = (hash & TAG_MASK, |entry: u64| debt(entry & TIME_MASK, now));
-        let (mut place, mut found) = (None, (0, u64::MAX));
-        for slot in entries {
-            let entry = slot.load(Relaxed);
-            let debt = debt_of(entry);
-            if entry & TAG_MASK == tag && entry != 0 {
-                (place, found) = (Some(slot), (entry, debt));
-                break;
-            }
-            if debt < found.1 {
-                (place, found) = (Some(slot), (0, debt));
-            }
-        }
-        let Some(slot) = place else { return Budget::Within };
-        let (entry, debt) = if found.0 == 0 { (tag, 0) } else { found };
+        let (slot, entry, debt) = match entries.iter().find(|slot| is_of(slot.load(Relaxed), hash)) {
+            Some(slot) => (slot, slot.load(Relaxed), debt(slot.load(Relaxed) & TIME_MASK, now)),
+            None => (least(entries, now), hash & TAG_MASK, 0),
+        };
         let cost = (UNITS_PER_S / u64::from(limit.per_s.max(1))).max(1);
         if debt + cost > u64::from(limit.burst_s) * UNITS_PER_S {
             let over = entry.wrapping_add(1 << TIME_BITS) & OVER_MASK;
@@ -90,6 +79,29 @@ impl Budgets {
     }
 }
 
+#[inline]
+fn is_of(entry: u64, hash: u64) -> bool {
+    (entry ^ hash) & TAG_MASK == 0 && entry != 0
+}
+
+/// Who makes room: the first without debt, or who has least.
+#[inline]
+fn least(entries: &[AtomicU64; ENTRIES], now: u64) -> &AtomicU64 {
+    let [first, ..] = entries;
+    let mut least = (first, u64::MAX);
+    for slot in entries {
+        let debt = debt(slot.load(Relaxed) & TIME_MASK, now);
+        if debt == 0 {
+            return slot;
+        }
+        if debt < least.1 {
+            least = (slot, debt);
+        }
+    }
+    least.0
+}
+
+#[inline]
 fn debt(free_again: u64, now: u64) -> u64 {
     match free_again.wrapping_sub(now) & TIME_MASK {
         debt if debt <= DEBT_UNITS_MAX => debt,

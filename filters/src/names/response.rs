@@ -17,6 +17,9 @@ const BURST_S: u32 = 2;
 /// A prefix that is not known to be good gets so many times as many answers in all as of one kind.
 const PREFIX_FACTOR: u32 = 20;
 
+/// Makes each bit of a type and a kind count in both halves of a hash.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
 #[derive(Debug)]
 pub(crate) struct Responses {
     hasher: Hasher,
@@ -42,7 +45,7 @@ impl Responses {
         defences: &Defences,
         now: Now,
     ) -> Finding {
-        let prefix = self.hasher.prefix(view.source, defences.ipv4_prefix, defences.ipv6_prefix);
+        let prefix = view.prefix_hash(&self.hasher, defences.ipv4_prefix, defences.ipv6_prefix);
         let per_s = defences.responses_per_s;
         let slip = if known_good { defences.slip.min(1) } else { defences.slip };
         let limit = Limit { per_s, burst_s: BURST_S };
@@ -63,15 +66,13 @@ impl Responses {
     /// What stands for all answers that are alike: name and type; the zone of what does not exist, and of errors; where a
     /// referral leads to.
     fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
-        let of_zone = found.zone.map_or(0, |(_, apex)| self.hasher.name(apex));
-        let of_name = match (found.kind, view.asked) {
-            (Kind::Answer | Kind::NoData, Some(asked)) => {
-                self.hasher.words(view.qname_hash(&self.hasher), u64::from(asked.qtype.0))
-            }
-            (Kind::Referral, _) => found.cut.map_or(of_zone, |cut| self.hasher.name(cut)),
-            _ => of_zone,
+        let of_zone = || found.zone.map_or(0, |(_, apex)| self.hasher.name(apex));
+        let (of_name, qtype) = match (found.kind, view.asked) {
+            (Kind::Answer | Kind::NoData, Some(asked)) => (view.qname_hash(&self.hasher), asked.qtype.0),
+            (Kind::Referral, _) => (found.cut.map_or_else(of_zone, |cut| self.hasher.name(cut)), 0),
+            _ => (of_zone(), 0),
         };
-        self.hasher.words(of_name, found.kind as u64)
+        of_name.wrapping_add((u64::from(qtype) << 8 | found.kind as u64).wrapping_mul(SPREAD))
     }
 }
 

@@ -38,7 +38,8 @@ pub use known_good::{KnownGood, Why};
 pub(crate) use limits::Limits;
 use repeats::Repeats;
 use sketch::Sketch;
-use state::{Clock, Conduct, Standing, State};
+pub(crate) use state::Clock;
+use state::{Conduct, Standing, State};
 use table::{Place, Row, Table};
 
 /// What is above its budget is worth so much less.
@@ -121,7 +122,9 @@ impl Sources {
 
     /// Brings near what the verdict will need.
     #[inline]
-    pub(crate) fn touch(&self, view: &mut View<'_>) -> u64 {
+    pub(crate) fn touch(&self, view: &mut View<'_>, policy: &Policy) -> u64 {
+        let Limits { ipv4_prefix, ipv6_prefix, .. } = policy.limits;
+        view.hashes.prefix = view.prefix_hash(&self.name_hasher, ipv4_prefix, ipv6_prefix);
         view.hashes.source = self.source_hash(view, Key::of(view.source));
         view.hashes.qname = view.qname_hash(&self.name_hasher);
         let row = self.table.row(view.hashes.source).map_or(0, Row::touch);
@@ -135,14 +138,13 @@ impl Sources {
 
     /// Who asks. Its second sight gets it a place in the table, and so does a proof.
     #[inline]
-    pub(crate) fn look_up(&self, view: &View<'_>, policy: &Policy, counts: &LaneCounts, now: Now) -> Source<'_> {
+    pub(crate) fn look_up(&self, view: &View<'_>, policy: &Policy, counts: &LaneCounts, clock: &Clock) -> Source<'_> {
         let (limits, key) = (&policy.limits, Key::of(view.source));
         let hash = self.source_hash(view, key);
-        let clock = Clock::new(now, limits);
         let listed = limits.known_good.contains(view.source);
         let Some(row) = self.table.row(hash) else { return Source { hash, ..Source::NOT_LOOKED_UP } };
         let Some(place) = row.find(key) else {
-            let (place, first) = meet(row, key, hash, view.proof, &clock);
+            let (place, first) = meet(row, key, hash, view.proof, clock);
             if first {
                 counts.first_seen();
             }
@@ -150,12 +152,12 @@ impl Sources {
         };
         let mut state = place.load();
         if let Some(by) = proof_of(view) {
-            let proven = state.prove(by, &clock);
+            let proven = state.prove(by, clock);
             place.store(state, proven);
             state = proven;
         }
         Source {
-            known_good: listed || state.is_good() || state.is_proven(&clock),
+            known_good: listed || state.is_good() || state.is_proven(clock),
             first: false,
             hash,
             place: Some(place),
@@ -164,13 +166,12 @@ impl Sources {
 
     /// Its own budget.
     #[inline]
-    pub(crate) fn client(&self, source: &Source<'_>, policy: &Policy, now: Now) -> Finding {
+    pub(crate) fn client(&self, source: &Source<'_>, policy: &Policy, clock: &Clock) -> Finding {
         let (Some(place), limits) = (source.place, &policy.limits) else { return Finding::Fine };
-        let clock = Clock::new(now, limits);
         let state = place.load();
-        let (level, mut asked) = state.ask(client_cost(source.known_good, limits), &clock);
+        let (level, mut asked) = state.ask(client_cost(source.known_good, limits), clock);
         if level == Level::FarAbove {
-            asked = asked.spoil(&clock);
+            asked = asked.spoil(clock);
         }
         place.store(state, asked);
         client_finding(level)
@@ -178,23 +179,26 @@ impl Sources {
 
     /// The budget of its prefix. Who is known to be good needs none of it, so that neighbours do it no harm.
     #[inline]
-    pub(crate) fn prefix(&self, view: &View<'_>, source: &Source<'_>, policy: &Policy, now: Now) -> Finding {
+    pub(crate) fn prefix(&self, view: &View<'_>, source: &Source<'_>, policy: &Policy, clock: &Clock) -> Finding {
         if source.known_good {
             return Finding::Fine;
         }
-        prefix_finding(self.prefix_budgets.ask(self.prefix_hash(view.source, policy), policy.limits.prefix, now))
+        let Limits { ipv4_prefix, ipv6_prefix, .. } = policy.limits;
+        let hash = view.prefix_hash(&self.name_hasher, ipv4_prefix, ipv6_prefix);
+        prefix_finding(self.prefix_budgets.ask(hash, policy.limits.prefix, clock.now))
     }
 
     /// It asks again for what it was given. Over a connection it may: the answer before it may have been truncated.
     #[inline]
-    pub(crate) fn repetition(&self, view: &View<'_>, source: &Source<'_>, policy: &Policy, now: Now) -> Finding {
+    pub(crate) fn repetition(&self, view: &View<'_>, source: &Source<'_>, policy: &Policy, clock: &Clock) -> Finding {
         let (Some(place), Some(asked)) = (source.place, view.asked) else { return Finding::Fine };
-        if view.proof == Proof::Stream || !self.repeats.has_answer(self.question(source.hash, view, &asked), now) {
+        if view.proof == Proof::Stream || !self.repeats.has_answer(self.question(source.hash, view, &asked), clock.now)
+        {
             return Finding::Fine;
         }
         let state = place.load();
-        place.store(state, state.learn(Conduct::Bad, &Clock::new(now, &policy.limits)));
-        repetition_finding(self.repeat_budgets.ask(source.hash, policy.limits.repeats, now))
+        place.store(state, state.learn(Conduct::Bad, clock));
+        repetition_finding(self.repeat_budgets.ask(source.hash, policy.limits.repeats, clock.now))
     }
 
     /// Asked only while the defence against random sources is armed, and only without a proof.
@@ -225,22 +229,22 @@ impl Sources {
         (view, admission, found): (&View<'_>, &Admission, &Found<'_>),
         verdict: Verdict,
         (policy, armed): (&Policy, bool),
-        now: Now,
+        clock: &Clock,
     ) {
         let key = Key::of(view.source);
         let hash = self.source_hash(view, key);
         let Some(row) = self.table.row(hash) else { return };
         let Some(place) = row.find(key) else { return };
-        let (state, clock) = (place.load(), Clock::new(now, &policy.limits));
+        let state = place.load();
         if !armed || view.proof != Proof::None || state.is_good() {
-            let learned = state.learn(conduct(admission, found, verdict), &clock);
+            let learned = state.learn(conduct(admission, found, verdict), clock);
             let deserves = learned.good_periods() >= policy.limits.periods;
-            if !(deserves && row.promote(place, state, learned.promote(&clock))) {
+            if !(deserves && row.promote(place, state, learned.promote(clock))) {
                 place.store(state, learned);
             }
         }
         if let (Verdict::Serve, Some(asked), 1..) = (verdict, view.asked, found.ttl_s) {
-            self.repeats.give(self.question(hash, view, &asked), found.ttl_s, now);
+            self.repeats.give(self.question(hash, view, &asked), found.ttl_s, clock.now);
         }
     }
 
@@ -251,7 +255,7 @@ impl Sources {
     }
 
     fn prefix_hash(&self, address: std::net::IpAddr, policy: &Policy) -> u64 {
-        self.hasher.prefix(address, policy.limits.ipv4_prefix, policy.limits.ipv6_prefix)
+        self.name_hasher.prefix(address, policy.limits.ipv4_prefix, policy.limits.ipv6_prefix)
     }
 }
 

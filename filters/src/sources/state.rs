@@ -75,7 +75,8 @@ impl Field {
 
 /// The time in the units that a state has.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
+    pub(super) now: Now,
     pub(super) units: u32,
     period: u64,
     proof: u64,
@@ -84,9 +85,10 @@ pub(super) struct Clock {
 
 impl Clock {
     #[inline]
-    pub(super) fn new(now: Now, limits: &Limits) -> Clock {
+    pub(crate) fn new(now: Now, limits: &Limits) -> Clock {
         let s = now.s();
         Clock {
+            now,
             units: gcra::units(now),
             period: now.us() >> limits.period_us_bits,
             proof: s >> 6,
@@ -185,13 +187,13 @@ impl State {
     /// Whether it is known to be good for long.
     #[inline]
     pub(super) fn is_good(self) -> bool {
-        matches!(self.standing(), Standing::Behaved | Standing::Told)
+        self.get(STANDING) >= Standing::Behaved as u64
     }
 
     /// Whether it has proved a moment ago that it is where it says.
     #[inline]
     pub(super) fn is_proven(self, clock: &Clock) -> bool {
-        matches!(self.standing(), Standing::Connected | Standing::HadCookie) && self.proof_age(clock) < PROOF_UNITS
+        matches!(self.get(STANDING), 1 | 2) && self.proof_age(clock) < PROOF_UNITS
     }
 
     fn proof_age(self, clock: &Clock) -> u64 {

@@ -117,7 +117,7 @@ fn another_case_is_the_same_question_and_another_type_is_not() {
         let mut view = view(address("192.0.2.1"), Proof::None, &qname);
         let asked = Asked { qtype: Rtype(qtype), ..view.asked.unwrap() };
         let before = sources.question(7, &view, &asked);
-        sources.touch(&mut view);
+        sources.touch(&mut view, &bench.filters.policy());
         assert_eq!(sources.question(7, &view, &asked), before, "touching makes no difference");
         before
     };
@@ -160,7 +160,7 @@ fn truncated_answers_for_unknown_sources_have_a_budget() {
     let sources = &bench.filters.sources;
     let (apex, policy) = (name("example.com"), bench.filters.policy());
     let counts = crate::LaneCounts::default();
-    let look = |source| sources.look_up(&view(address(source), Proof::None, &apex), &policy, &counts, bench.now);
+    let look = |source| sources.look_up(&view(address(source), Proof::None, &apex), &policy, &counts, &bench.clock());
     use crate::verdict::Finding;
     assert_eq!(sources.unknown(&look("192.0.2.9"), bench.now), Finding::Drop, "never seen");
     let slips = (0..20_000).filter(|_| sources.unknown(&look("192.0.2.1"), bench.now) == Finding::Slip).count();

@@ -45,6 +45,10 @@ impl Bench {
         self
     }
 
+    fn clock(&self) -> crate::sources::Clock {
+        crate::sources::Clock::new(self.now, &self.filters.policy().limits)
+    }
+
     fn unix_s(&self) -> u64 {
         UNIX_S + self.now.s()
     }

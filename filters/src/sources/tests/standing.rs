@@ -94,12 +94,12 @@ fn while_random_sources_ask_only_the_proven_are_learned() {
     let (policy, apex) = (bench.filters.policy(), name("example.com"));
     let found = Found { zone: None, kind: Kind::Answer, ttl_s: 0, cut: None, is_hit: false };
     for n in 0..200 {
-        let now = bench.at_s(f64::from(n) / 2.0).now;
+        bench.at_s(f64::from(n) / 2.0);
         for (source, proof) in [(SOURCE, Proof::None), ("192.0.2.2", Proof::Cookie)] {
             let view = view(address(source), proof, &apex);
-            let admission = bench.lane.gate(now).admit(&view);
+            let admission = bench.lane.gate(bench.now).admit(&view);
             let learn = (&view, &admission, &found);
-            bench.filters.sources.learn(learn, Verdict::Serve, (&policy, true), now);
+            bench.filters.sources.learn(learn, Verdict::Serve, (&policy, true), &bench.clock());
         }
     }
     assert_eq!(bench.standing(SOURCE), SourceStanding::Watched);
