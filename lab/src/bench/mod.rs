@@ -5,6 +5,7 @@ mod attack;
 mod catalog;
 mod change;
 mod failover;
+mod filters;
 mod load;
 mod machine;
 mod ondemand;
@@ -19,7 +20,7 @@ use parapet_lab::attack::Attack;
 use crate::subject::Subject;
 
 /// The benchmarks with what they measure.
-pub(crate) const ALL: [(&str, &str); 8] = [
+pub(crate) const ALL: [(&str, &str); 9] = [
     ("answers", "UDP answers on one core: CPU per answer and share answered at rising load"),
     ("transfer", "a large zone by AXFR: time to serving it, memory per record"),
     ("change", "one record changed by nsupdate: time until it is answered, queries lost meanwhile"),
@@ -28,6 +29,7 @@ pub(crate) const ALL: [(&str, &str); 8] = [
     ("ondemand", "a cache before an origin: hit rate of a realistic mix, CPU per hit, beside dnsdist and unbound"),
     ("failover", "an edge of many is killed, frozen, drained, cut off or stale: queries lost, beside BIRD"),
     ("attack", "real clients beside every attack at rising loads, beside peers with their defences on"),
+    ("filters", "the filters of floods: ns a verdict and memory, with up to 10 million sources, beside governor"),
 ];
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -48,6 +50,8 @@ enum Name {
     Failover,
     /// Real clients beside every attack at rising loads, beside peers with their defences on.
     Attack,
+    /// The filters of floods: ns a verdict and memory, with up to 10 million sources, beside governor.
+    Filters,
 }
 
 /// What to measure, of whom, how thoroughly.
@@ -114,6 +118,7 @@ impl Options {
             _ if !self.subjects.is_empty() => &self.subjects,
             Name::Ondemand => &[Subject::Parapet, Subject::Dnsdist, Subject::Unbound],
             Name::Failover => &[Subject::Parapet, Subject::Bird],
+            Name::Filters => &[Subject::Parapet],
             Name::Attack if self.on_demand => &[Subject::Parapet, Subject::Dnsdist],
             Name::Attack => &[Subject::Parapet, Subject::Knot, Subject::Nsd, Subject::Bind, Subject::Dnsdist],
             _ => &[Subject::Parapet, Subject::Nsd, Subject::Knot],
@@ -172,6 +177,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Name::Catalog => catalog::run(options)?,
         Name::Ondemand => ondemand::run(options)?,
         Name::Failover => failover::run(options)?,
+        Name::Filters => filters::run(options)?,
         Name::Attack => attack::run(options)?,
     };
     if options.json {

@@ -195,7 +195,7 @@ fn printed(ratio: Option<f64>) -> String {
 
 fn is_peer(subject: &str) -> bool {
     let peers = [Subject::Nsd, Subject::Knot, Subject::Bind, Subject::Dnsdist, Subject::Unbound, Subject::Bird];
-    peers.iter().any(|peer| peer.name() == subject)
+    subject == super::filters::PEER || peers.iter().any(|peer| peer.name() == subject)
 }
 
 /// With the digits that a reader can use.
