@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use parapet_lab::{LabError, Namespace, Rtype, Updates, dns, parapet_binary, zone_text};
 
 use crate::{
-    demo_fill, demo_internet,
+    demo_fill, demo_flood, demo_internet,
     scene::{CLIENTS, EDGES, SIGNED, Scene, ZONE, ZONES},
     subject::Subject,
 };
@@ -37,21 +37,27 @@ pub(crate) enum Part {
     Fill,
     /// Six edges with one address in three regions, and what fails there.
     Internet,
+    /// A flood beside real clients, without defences and with them.
+    Flood,
 }
 
 /// The parts by name, with what they show.
-pub(crate) const PARTS: [(&str, &str); 3] = [
+pub(crate) const PARTS: [(&str, &str); 4] = [
     ("push", "a hidden origin: zones arrive, a change is at all edges within milliseconds, the origin goes away"),
     ("fill", "on demand, with a purge; a catalog that adds a zone; all edges' status"),
     ("internet", "anycast: who answers which region; edges are killed, frozen, drained, cut off; a timeline picture"),
+    ("flood", "random names from random sources, beside real clients: without defences and with them; a picture"),
 ];
 
 /// The timeline's file in the folder for temporary files.
 const PICTURE: &str = "parapet-timeline.svg";
+/// The picture of the flood beside it.
+const FLOOD_PICTURE: &str = "parapet-flood.svg";
 
 pub(crate) fn run(edges: Subject, parts: &[Part], picture: Option<PathBuf>) -> anyhow::Result<()> {
     let begun = Instant::now();
     let wanted = |part| parts.is_empty() || parts.contains(&part);
+    let picture = picture.unwrap_or_else(|| std::env::temp_dir().join(PICTURE));
     let mut table = Table::new();
     if wanted(Part::Push) {
         push(edges, &mut table)?;
@@ -61,8 +67,10 @@ pub(crate) fn run(edges: Subject, parts: &[Part], picture: Option<PathBuf>) -> a
             table.extend(demo_fill::tell()?);
         }
         if wanted(Part::Internet) {
-            let picture = picture.unwrap_or_else(|| std::env::temp_dir().join(PICTURE));
             table.extend(demo_internet::tell(&picture)?);
+        }
+        if wanted(Part::Flood) {
+            table.extend(demo_flood::tell(&picture.with_file_name(FLOOD_PICTURE))?);
         }
     }
     println!("\n== In short ({:.0} s) ==\n", begun.elapsed().as_secs_f64());

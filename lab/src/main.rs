@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod demo_fill;
+mod demo_flood;
 mod demo_internet;
 mod flood;
 mod scene;
@@ -29,7 +30,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  parapet-lab demo                          the whole idea in about a minute
+  parapet-lab demo                          the whole idea in about two minutes
   parapet-lab demo --part internet          anycast alone: edges fail, and nobody notices for long
   parapet-lab up hidden-origin              an origin, three edges, two clients, until Ctrl-C
   parapet-lab up internet                   five sites, three providers, clients in three regions
@@ -52,7 +53,7 @@ enum Command {
     /// counters that no client packet reached the origin. Then a second network: a zone that is filled on demand and
     /// purged, a catalog that adds a zone, and what all edges say of all zones. Then a small internet: six edges
     /// announce one address, one after the other is killed, frozen, drained and cut off, and a timeline shows what each
-    /// region was answered. Explains each step and ends with a table; fails if something did not go as it should.
+    /// region was answered. At last a flood beside real clients, without defences and with them. Explains each step and ends with a table; fails if something did not go as it should.
     Demo {
         /// What runs at the edges of the first part; a peer in place of Parapet shows what is Parapet's and what is
         /// DNS's. The other parts are shown with Parapet alone.
@@ -61,7 +62,8 @@ enum Command {
         /// Only these parts [default: all].
         #[arg(long = "part", value_delimiter = ',')]
         parts: Vec<demo::Part>,
-        /// Where the timeline is written, as SVG [default: parapet-timeline.svg in the folder for temporary files].
+        /// Where the timeline is written, as SVG, with parapet-flood.svg beside it [default: parapet-timeline.svg in the
+        /// folder for temporary files].
         #[arg(long)]
         picture: Option<std::path::PathBuf>,
     },

@@ -74,12 +74,18 @@ fn an_unknown_topology_is_named_with_those_there_are() -> Result {
 
 #[test]
 fn the_demo_ends_well_and_no_client_reached_the_origin() -> Result {
-    let picture = std::env::temp_dir().join(format!("parapet-lab-test-{}.svg", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("parapet-lab-test-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    let picture = folder.join("timeline.svg");
     let output = lab().arg("demo").arg("--picture").arg(&picture).output()?;
     let printed = text(&output);
     assert!(output.status.success(), "{printed}");
     let drawn = fs::read_to_string(&picture)?;
-    fs::remove_file(&picture)?;
+    let flood = fs::read_to_string(folder.join("parapet-flood.svg"))?;
+    fs::remove_dir_all(&folder)?;
+    for label in ["defences off", "defences on", "/s random-names"] {
+        assert!(flood.starts_with("<svg") && flood.contains(label), "{label} is missing in {flood}");
+    }
     for label in ["kill nyc-1", "freeze sin-1", "drain ams-1", "cut ams-2", ">europe<", ">asia<"] {
         assert!(drawn.starts_with("<svg") && drawn.contains(label), "{label} is missing in {drawn}");
     }
