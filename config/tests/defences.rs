@@ -189,6 +189,17 @@ fn thresholds_that_contradict_each_other_are_errors() {
 }
 
 #[test]
+fn members_of_catalogs_learn_what_is_normal() {
+    check(
+        "[template.bulk]\nnormal_per_s = 5\n[catalog.\"cat.example\"]\norigins = [\"a\"]\ntemplate = \"bulk\"\n",
+        &[
+            "warning: template.bulk.normal_per_s: found an item of no use here; expected a zone of its own name: what is \
+           normal for members of catalogs is learned",
+        ],
+    );
+}
+
+#[test]
 fn budgets_have_bounds() {
     let rate = "a whole number from 1 to 1000000000, in a second";
     for item in ["client_per_s", "prefix_per_s", "repeats_per_s", "responses_per_s", "random_names_per_s"] {

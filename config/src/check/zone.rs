@@ -12,6 +12,10 @@ impl Checker<'_, '_> {
         let origins = self.origins_of(section, origins);
         self.check_timers(section);
         self.check_mode(section);
+        if name.is_empty() {
+            let expected = "a zone of its own name: what is normal for members of catalogs is learned";
+            self.warn_of_no_use(section, "normal_per_s", expected);
+        }
         let text = |name: &str| section.text(name);
         Zone {
             name: name.to_owned(),

@@ -31,6 +31,14 @@ impl Said {
     }
 }
 
+impl Said {
+    /// Whether the file has this prefix on a list.
+    pub(super) fn lists(&self, prefix: &Prefix) -> bool {
+        let Defences { allow, block, known_good, .. } = &self.defences;
+        [allow, block, known_good].into_iter().any(|list| list.contains(prefix))
+    }
+}
+
 /// Whom the network needs: NOTIFY, transfers and what nodes ask of each other and of themselves must not be lost in a flood.
 fn own(config: &Config) -> Vec<Prefix> {
     let listen = config.node.listen.iter().map(|address| address.ip());
@@ -194,7 +202,7 @@ mod tests {
 
     fn orders(given: impl IntoIterator<Item = Order>) -> Orders {
         let mut orders = Orders::default();
-        given.into_iter().for_each(|order| assert_eq!(orders.give(order, 1), Ok(true)));
+        given.into_iter().for_each(|order| assert_eq!(orders.give(order, |_| true, 1), Ok(true)));
         orders
     }
 

@@ -24,8 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use config::Config;
-use filters::Filters;
 use filters::top::{Table, Top};
+use filters::{Filters, ZoneNumber};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -65,6 +65,8 @@ struct Shared {
 struct Rules {
     said: Said,
     orders: Orders,
+    /// The zones when the filters were told which normal rates were set by hand; none if there are no such rates.
+    told_of: Option<Arc<zones::ZoneTable>>,
     /// What could not be read or kept.
     problems: Vec<String>,
 }
@@ -100,7 +102,7 @@ impl Defences {
             zones,
             orders_file,
             learned_file,
-            rules: Mutex::new(Rules { said: Said::by(config), orders, problems }),
+            rules: Mutex::new(Rules { said: Said::by(config), orders, told_of: None, problems }),
             watched: Mutex::new(Watched {
                 top: Top::new(defences.ipv4_prefix, defences.ipv6_prefix),
                 recent: Recent::default(),
@@ -111,7 +113,7 @@ impl Defences {
             learned: ArcSwap::from_pointee(learned),
         };
         let view = DefencesView(Arc::new(shared));
-        view.put_in_force(&lock(&view.0.rules));
+        view.put_in_force(&mut lock(&view.0.rules));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(task::run(Arc::clone(&view.0), stopped));
         Self { view, stop, task }
@@ -123,7 +125,7 @@ impl Defences {
         let mut rules = lock(&self.view.0.rules);
         if rules.said != said {
             rules.said = said;
-            self.view.put_in_force(&rules);
+            self.view.put_in_force(&mut rules);
             tracing::info!("the defences are those of the configuration");
         }
     }
@@ -143,10 +145,23 @@ impl Defences {
 }
 
 impl DefencesView {
-    fn put_in_force(&self, rules: &Rules) {
+    fn put_in_force(&self, rules: &mut Rules) {
         let merged = merged::merge(&rules.said, &rules.orders);
         lock(&self.0.watched).top.set_prefixes(merged.ipv4_prefix, merged.ipv6_prefix);
         self.0.filters.apply(&merged);
+        self.tell_normal(rules);
+    }
+
+    /// Tells the filters what is normal for zones by hand. A zone that goes and comes again has another number.
+    fn tell_normal(&self, rules: &mut Rules) {
+        let table = Arc::clone(&self.0.zones.load());
+        let by_hand = merged::normal_by_hand(&rules.said, &rules.orders);
+        let number = |(zone, per_s): (&String, &u32)| {
+            let apex: wire::Name = zone.parse().ok()?;
+            Some((ZoneNumber(table.get(apex.as_ref())?.number()), *per_s))
+        };
+        self.0.filters.set_normal_by_hand(&by_hand.iter().filter_map(number).collect());
+        rules.told_of = (!by_hand.is_empty()).then_some(table);
     }
 
     /// The filters themselves: counts, policy, what is known of a source.
@@ -202,11 +217,13 @@ impl DefencesView {
         let mut rules = lock(&self.0.rules);
         let told = format!("{order:?}");
         let note = note(&rules, &order);
-        if !rules.orders.give(order, unix_s() as u64)? {
+        let rules_now = &mut *rules;
+        let said = &rules_now.said;
+        if !rules_now.orders.give(order, |prefix| said.lists(prefix), unix_s() as u64)? {
             return Ok(OrderGiven { changed: false, not_kept: None, note });
         }
         // In a flood it counts first, and is kept then.
-        self.put_in_force(&rules);
+        self.put_in_force(&mut rules);
         tracing::info!(order = told, "an order changed the defences");
         Ok(OrderGiven { changed: true, not_kept: self.keep_orders(&mut rules), note })
     }
@@ -223,16 +240,19 @@ impl DefencesView {
         why
     }
 
-    /// Takes back orders that ended.
-    fn end_orders(&self) {
+    /// Takes back orders that ended, and follows the zones that come and go.
+    fn follow(&self) {
         let mut rules = lock(&self.0.rules);
         let over = rules.orders.end(unix_s() as u64);
+        if rules.told_of.as_ref().is_some_and(|told| !Arc::ptr_eq(told, &self.0.zones.load())) {
+            self.tell_normal(&mut rules);
+        }
         for (prefix, placed) in &over {
             let list = placed.list.map_or("no list", orders::List::as_str);
             tracing::info!(%prefix, list, why = placed.why, "an order has ended; what the file says counts again");
         }
         if !over.is_empty() {
-            self.put_in_force(&rules);
+            self.put_in_force(&mut rules);
             let _ = self.keep_orders(&mut rules);
         }
     }

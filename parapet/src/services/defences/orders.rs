@@ -55,7 +55,8 @@ pub(crate) enum Order {
         #[serde(default)]
         mode: Option<String>,
     },
-    /// Puts a prefix on a list, and takes it from the others; or without a list from all, whatever the file says.
+    /// Puts a prefix on a list, and takes it from the others; or without a list from all, whatever the file says. Where
+    /// the file says nothing of it, that forgets what was ordered before.
     Put {
         /// The prefix, or an address.
         prefix: String,
@@ -103,16 +104,22 @@ pub(super) struct Orders {
 }
 
 impl Orders {
-    /// Carries an order out; says whether anything is different now.
+    /// Carries an order out; says whether anything is different now. `in_file` says whether the file lists a prefix.
     ///
     /// # Errors
     /// Why it makes no sense, with what would.
-    pub(super) fn give(&mut self, order: Order, now_unix_s: u64) -> Result<bool, String> {
+    pub(super) fn give(
+        &mut self,
+        order: Order,
+        in_file: impl Fn(&Prefix) -> bool,
+        now_unix_s: u64,
+    ) -> Result<bool, String> {
         let before = self.clone();
         match order {
             Order::SetMode { filter, mode } => self.set_mode(filter.as_deref(), mode.as_deref())?,
             Order::Put { prefix, list, until_unix_s, why } => {
-                self.put(&prefix, Placed { list, since_unix_s: now_unix_s, until_unix_s, why }, now_unix_s)?;
+                let placed = Placed { list, since_unix_s: now_unix_s, until_unix_s, why };
+                self.put(&prefix, placed, in_file, now_unix_s)?;
             }
             Order::SetNormal { zone, per_s } => self.set_normal(zone.as_deref(), per_s)?,
             Order::Restore => *self = Self::default(),
@@ -130,7 +137,13 @@ impl Orders {
         Ok(())
     }
 
-    fn put(&mut self, prefix: &str, placed: Placed, now_unix_s: u64) -> Result<(), String> {
+    fn put(
+        &mut self,
+        prefix: &str,
+        placed: Placed,
+        in_file: impl Fn(&Prefix) -> bool,
+        now_unix_s: u64,
+    ) -> Result<(), String> {
         let prefix: Prefix = prefix.parse().map_err(|why| format!("{prefix:?}: expected {why}"))?;
         if placed.until_unix_s.is_some_and(|until| until <= now_unix_s) {
             return Err(format!("{prefix}: its end has passed already: expected a time that is to come"));
@@ -140,6 +153,10 @@ impl Orders {
         }
         if !self.sources.contains_key(&prefix) && self.sources.len() >= SOURCES_MAX {
             return Err(format!("{SOURCES_MAX} prefixes are listed by orders already: more belong into the file"));
+        }
+        if placed.list.is_none() && !in_file(&prefix) {
+            self.sources.remove(&prefix);
+            return Ok(());
         }
         self.sources.insert(prefix, placed);
         Ok(())
@@ -304,7 +321,7 @@ mod tests {
             Order::SetNormal { zone: Some("Example.COM".to_owned()), per_s: Some(700) },
             Order::SetNormal { zone: None, per_s: Some(5000) },
         ] {
-            assert_eq!(orders.give(order, NOW), Ok(true));
+            assert_eq!(orders.give(order, |_| true, NOW), Ok(true));
         }
         orders
     }
@@ -346,16 +363,25 @@ mod tests {
         let over = orders.end(NOW + 60);
         assert_eq!(over.iter().map(|(prefix, _)| prefix.to_string()).collect::<Vec<_>>(), ["192.0.2.0/24"]);
         assert_eq!(orders.sources.len(), 2);
-        assert_eq!(orders.give(Order::Restore, NOW), Ok(true));
+        assert_eq!(orders.give(Order::Restore, |_| true, NOW), Ok(true));
         assert_eq!(orders, Orders::default());
-        assert_eq!(orders.give(Order::Restore, NOW), Ok(false));
+        assert_eq!(orders.give(Order::Restore, |_| true, NOW), Ok(false));
+    }
+
+    #[test]
+    fn taking_back_leaves_nothing_behind() {
+        let mut orders = Orders::default();
+        assert_eq!(orders.give(put("192.0.2.0/24", Some(List::Block), None), |_| false, NOW), Ok(true));
+        assert_eq!(orders.give(put("192.0.2.0/24", None, None), |_| false, NOW), Ok(true));
+        assert_eq!(orders, Orders::default());
+        assert_eq!(orders.give(put("192.0.2.0/24", None, None), |_| false, NOW), Ok(false));
     }
 
     #[test]
     fn orders_without_sense_change_nothing_and_say_what_would() {
         let check = |order: Order, want: &str| {
             let mut orders = some_orders();
-            let why = orders.give(order, NOW).unwrap_err();
+            let why = orders.give(order, |_| true, NOW).unwrap_err();
             assert!(why.contains(want), "{why}");
             assert_eq!(orders, some_orders());
         };

@@ -59,7 +59,7 @@ fn take_samples(shared: &Shared) {
 
 /// A second has passed.
 fn tick(shared: &Arc<Shared>, passed: Duration) {
-    DefencesView(Arc::clone(shared)).end_orders();
+    DefencesView(Arc::clone(shared)).follow();
     let events = shared.filters.tick(edge::filter_time());
     let counts = shared.filters.counts();
     let watched = &mut *lock(&shared.watched);
