@@ -6,5 +6,6 @@ mod configuration;
 mod events;
 mod learned;
 mod modes;
+mod operator;
 mod orders;
 mod scene;
