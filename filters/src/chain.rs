@@ -13,6 +13,8 @@ use crate::{
 
 /// What a message that cannot be read is worth less.
 const MALFORMED_PENALTY: u8 = 40;
+/// What a query of a source that is not known to be good is worth less, above capacity.
+const UNKNOWN_PENALTY: u8 = 10;
 
 /// What has killed, from a source that nothing else is done to.
 const DEADLY: Admission = Admission {
@@ -47,9 +49,12 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
         && score.ask(Filter::Repetition, || sources.repetition(view, &source, policy, &gate.clock))
         && count_clean(&score, counts)
         && score.ask(Filter::UnknownSource, || {
-            match filters.names.random_source_armed() && view.proof == Proof::None {
-                true => sources.unknown(&source, now),
-                false => Finding::Fine,
+            match view.proof {
+                _ if source.known_good => Finding::Fine,
+                Proof::None if filters.names.random_source_armed() => sources.unknown(&source, now),
+                // Nothing against them but that others are known: matters only where not all can be served.
+                _ if gate.lane.pressure.is_on() => Finding::Penalty(UNKNOWN_PENALTY),
+                _ => Finding::Fine,
             }
         });
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);

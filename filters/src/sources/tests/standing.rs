@@ -233,3 +233,20 @@ fn the_list_of_the_operator_needs_no_learning() {
     assert_eq!(bench.standing("2001:db8::2"), SourceStanding::KnownGood);
     assert!(!bench.ask("2001:db9::1").known_good);
 }
+
+#[test]
+fn above_capacity_those_that_are_known_come_first() {
+    let mut bench = Bench::new(|defences| defences.known_good = vec![address("192.0.2.1").into()]);
+    let stranger = "198.51.100.7";
+    assert_eq!(bench.at_s(1.0).ask(stranger).penalty, 0, "with capacity for all nobody is worth less");
+    // A backlog that lasts for long.
+    for ms in 0..50_u64 {
+        let now = Now::from_us(2_000_000 + ms * 1000);
+        bench.lane.pressure().turn(true, || now);
+    }
+    bench.at_s(2.05);
+    assert_eq!(bench.ask("192.0.2.1").verdict, Verdict::Serve);
+    assert_eq!(bench.ask(stranger).verdict, Verdict::Drop(Filter::UnknownSource));
+    let proven = bench.ask_with(address(stranger), Proof::Stream, &bench.apex);
+    assert_eq!(proven.verdict, Verdict::Serve, "a proof makes it known");
+}
