@@ -2,6 +2,7 @@
 //! Needs root (for network namespaces and packet sockets), BIND, and the `parapet` binary (`cargo build -p parapet`, or
 //! PARAPET_BIN).
 
+mod attacks;
 mod configuration;
 mod events;
 mod learned;
