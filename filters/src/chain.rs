@@ -15,6 +15,8 @@ use crate::{
 const MALFORMED_PENALTY: u8 = 40;
 /// What a query of a source that is not known to be good is worth less, above capacity.
 const UNKNOWN_PENALTY: u8 = 10;
+/// A truncated answer has to be sent as well: above capacity it counts as one to a query with this penalty.
+const SLIP_PENALTY: u8 = 30;
 
 /// What has killed, from a source that nothing else is done to.
 const DEADLY: Admission = Admission {
@@ -23,6 +25,7 @@ const DEADLY: Admission = Admission {
     worst: Some(Filter::QueryOfDeath),
     exempt: false,
     known_good: true,
+    seen_before: true,
 };
 
 /// The first half: by source and question.
@@ -38,6 +41,7 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
     }
     let counts = &*gate.lane.counts;
     counts.query();
+    gate.lane.pressure.looked_at();
     let mut score = Score::new(policy, counts);
     let heard = score.ask(Filter::Blocked, || sources.blocked(view, policy))
         && score.ask(Filter::QueryOfDeath, || filters.quarantine.find(view, now));
@@ -63,14 +67,23 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
         // The others are sampled when more is known of them.
         gate.lane.sampler.offer(now, || Sample::new(view, None, &score, verdict, now));
     }
-    Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good: source.known_good }
+    let (known_good, seen_before) = (source.known_good, source.is_seen_before());
+    Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good, seen_before }
 }
 
 /// Above capacity the worst are left out.
 fn above_capacity(gate: &Gate<'_>, verdict: Verdict, penalty: u8, worst: Option<Filter>) -> Verdict {
     match (verdict, worst) {
         (Verdict::Serve, Some(filter)) if !gate.lane.pressure.serves(penalty) => Verdict::Drop(filter),
+        (Verdict::Slip(filter), _) if !gate.lane.pressure.serves(SLIP_PENALTY) => Verdict::Drop(filter),
         _ => verdict,
+    }
+}
+
+/// Tells the pressure what it could leave out and does not.
+fn weigh(gate: &Gate<'_>, verdict: Verdict, penalty: u8, admission: &Admission) {
+    if !matches!(verdict, Verdict::Drop(_)) && (penalty > 0 || !admission.known_good) {
+        gate.lane.pressure.bore();
     }
 }
 
@@ -101,6 +114,7 @@ pub(crate) fn judge_miss(
     let mut score = continue_with(gate, admission);
     score.ask(Filter::Miss, || filters.names.miss(view, admission, zone, (&filters.lanes(), defences, gate.now)));
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    weigh(gate, verdict, score.penalty, admission);
     count(gate, verdict);
     if verdict != Verdict::Serve {
         gate.lane.counts.zones.query(zone.0);
@@ -127,6 +141,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
         Proof::Cookie | Proof::Stream => Finding::Fine,
     });
     let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    weigh(gate, verdict, score.penalty, admission);
     count(gate, verdict);
     let zone = found.zone.map(|(number, _)| number);
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));

@@ -24,6 +24,8 @@ const HOLD_US_MIN: u64 = 50_000;
 const HOLD_US_MAX: u64 = 2_000_000;
 /// A backlog that comes so soon after more was served shows that it was too early.
 const RELAPSE_US: u64 = 500_000;
+/// To leave out more helps where one of so many queries is served that could be left out.
+const BORNE_PART: u32 = 20;
 /// After so long without any pressure the next hold is the shortest again.
 const FORGET_US: u64 = 10_000_000;
 
@@ -40,6 +42,10 @@ pub struct Pressure {
     /// When more was served again for the last time.
     eased_us: Cell<u64>,
     hold_us: Cell<u64>,
+    /// Queries looked at, and those among them that were served though they are not the best, since the backlog began or the
+    /// level was changed.
+    looked_at: Cell<u32>,
+    borne: Cell<u32>,
 }
 
 impl Default for Pressure {
@@ -51,6 +57,8 @@ impl Default for Pressure {
             settled_us: Cell::new(0),
             eased_us: Cell::new(0),
             hold_us: Cell::new(HOLD_US_MIN),
+            looked_at: Cell::new(0),
+            borne: Cell::new(0),
         }
     }
 }
@@ -65,6 +73,29 @@ impl Pressure {
     /// Whether anything is left out.
     pub fn is_on(&self) -> bool {
         self.level.get() > 0
+    }
+
+    /// One more query was looked at.
+    #[inline]
+    pub(crate) fn looked_at(&self) {
+        self.looked_at.set(self.looked_at.get().wrapping_add(1));
+    }
+
+    /// One was served that could have been left out.
+    #[inline]
+    pub(crate) fn bore(&self) {
+        self.borne.set(self.borne.get().wrapping_add(1));
+    }
+
+    /// Whether to leave out more would help: a backlog of what is dropped already, or of nothing but the best, does not get
+    /// shorter by it.
+    fn would_help(&self) -> bool {
+        self.borne.get().saturating_mul(BORNE_PART) >= self.looked_at.get()
+    }
+
+    fn count_anew(&self) {
+        self.looked_at.set(0);
+        self.borne.set(0);
     }
 
     /// To be told after each turn over the lane's sockets: whether one of them may have more than was taken from it.
@@ -88,13 +119,17 @@ impl Pressure {
             }
             return;
         }
-        let Some(began_us) = self.backlog_since_us.get() else { return self.backlog_since_us.set(Some(now_us)) };
+        let Some(began_us) = self.backlog_since_us.get() else {
+            self.count_anew();
+            return self.backlog_since_us.set(Some(now_us));
+        };
         if since(began_us) < BACKLOG_US {
             return;
         }
         // Each level has its time to show.
-        if since(self.settled_us.get()) >= BACKLOG_US {
+        if since(self.settled_us.get()) >= BACKLOG_US && self.would_help() {
             self.press(now_us);
+            self.count_anew();
         }
     }
 
@@ -157,6 +192,23 @@ mod tests {
         let mut lane = Lane::new();
         lane.run(10_000_000, |_| false);
         assert!((0..=100).all(|penalty| lane.pressure.serves(penalty)));
+    }
+
+    #[test]
+    fn a_backlog_that_leaving_out_more_would_not_shorten_is_borne() {
+        let mut lane = Lane::new();
+        let mut turn = |borne: bool| {
+            for query in 0..64 {
+                lane.pressure.looked_at();
+                if borne && query % 16 == 0 {
+                    lane.pressure.bore();
+                }
+            }
+            lane.run(200, |_| true);
+            lane.pressure.is_on()
+        };
+        assert!((0..500).all(|_| !turn(false)), "all of it is dropped already, or the best");
+        assert!((0..50).any(|_| turn(true)), "one of sixteen could be left out");
     }
 
     #[test]

@@ -182,6 +182,8 @@ impl Names {
         match self.suffixes.failed(zone, (asked.qname, view.qname_hash(&self.hasher)), borne, now) {
             Failure { attacked: None, .. } => Finding::Fine,
             _ if admission.known_good || view.proof != Proof::None => Finding::Penalty(RANDOM_NAME_PENALTY),
+            // Somebody who asks again: the first try of a real client may have been dropped.
+            _ if admission.seen_before && defences.slip > 0 => Finding::Slip,
             Failure { nth, .. } if nth.checked_rem(defences.slip) == Some(0) => Finding::Slip,
             _ => Finding::Drop,
         }

@@ -184,7 +184,10 @@ impl Orders {
     /// Takes back what ended; says what that was.
     pub(super) fn end(&mut self, now_unix_s: u64) -> Vec<(Prefix, Placed)> {
         let over = |placed: &Placed| placed.until_unix_s.is_some_and(|until| until <= now_unix_s);
-        self.sources.extract_if(.., |_, placed| over(placed)).collect()
+        let (ended, kept): (BTreeMap<_, _>, _) =
+            std::mem::take(&mut self.sources).into_iter().partition(|(_, placed)| over(placed));
+        self.sources = kept;
+        ended.into_iter().collect()
     }
 }
 
