@@ -61,7 +61,7 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
                 _ => Finding::Fine,
             }
         });
-    let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    let verdict = above_capacity(gate, &score, 0);
     count(gate, verdict);
     if verdict != Verdict::Serve {
         // The others are sampled when more is known of them.
@@ -71,19 +71,25 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
     Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good, seen_before }
 }
 
-/// Above capacity the worst are left out.
-fn above_capacity(gate: &Gate<'_>, verdict: Verdict, penalty: u8, worst: Option<Filter>) -> Verdict {
-    match (verdict, worst) {
-        (Verdict::Serve, Some(filter)) if !gate.lane.pressure.serves(penalty) => Verdict::Drop(filter),
+/// Above capacity the worst are left out: asked once, and again where more was found against it than `before`.
+fn above_capacity(gate: &Gate<'_>, score: &Score<'_>, before: u8) -> Verdict {
+    match (score.verdict, score.worst) {
+        (Verdict::Serve, Some(filter)) if score.penalty > before && !gate.lane.pressure.serves(score.penalty) => {
+            Verdict::Drop(filter)
+        }
         (Verdict::Slip(filter), _) if !gate.lane.pressure.serves(SLIP_PENALTY) => Verdict::Drop(filter),
-        _ => verdict,
+        (verdict, _) => verdict,
     }
 }
 
 /// Tells the pressure what it could leave out and does not.
 fn weigh(gate: &Gate<'_>, verdict: Verdict, penalty: u8, admission: &Admission) {
-    if !matches!(verdict, Verdict::Drop(_)) && (penalty > 0 || !admission.known_good) {
-        gate.lane.pressure.bore();
+    // Those that are not known have that penalty as soon as there is pressure.
+    let penalty = if admission.known_good { penalty } else { penalty.max(UNKNOWN_PENALTY) };
+    match verdict {
+        Verdict::Serve => gate.lane.pressure.bore(penalty),
+        Verdict::Slip(_) => gate.lane.pressure.bore(penalty.max(SLIP_PENALTY)),
+        Verdict::Drop(_) => {}
     }
 }
 
@@ -113,7 +119,7 @@ pub(crate) fn judge_miss(
     gate.lane.counts.zones.miss(zone.0);
     let mut score = continue_with(gate, admission);
     score.ask(Filter::Miss, || filters.names.miss(view, admission, zone, (&filters.lanes(), defences, gate.now)));
-    let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    let verdict = above_capacity(gate, &score, admission.penalty);
     weigh(gate, verdict, score.penalty, admission);
     count(gate, verdict);
     if verdict != Verdict::Serve {
@@ -140,7 +146,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
         Proof::None => filters.names.response_rate(view, admission, found, defences, gate.now),
         Proof::Cookie | Proof::Stream => Finding::Fine,
     });
-    let verdict = above_capacity(gate, score.verdict, score.penalty, score.worst);
+    let verdict = above_capacity(gate, &score, admission.penalty);
     weigh(gate, verdict, score.penalty, admission);
     count(gate, verdict);
     let zone = found.zone.map(|(number, _)| number);

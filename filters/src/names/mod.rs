@@ -10,7 +10,7 @@ mod attacked;
 mod baseline;
 mod budget;
 mod cells;
-mod existing;
+mod name_set;
 mod node;
 mod path;
 mod response;
@@ -35,7 +35,7 @@ use crate::{
     hash::Hasher, verdict::Finding,
 };
 use cells::{CELLS, Cell};
-use existing::ExistingNames;
+use name_set::{Acquaintance, FailingNames, NameSet};
 use node::{Node, Rates};
 use response::Responses;
 use suffix::{Borne, Failure, Suffixes};
@@ -43,6 +43,8 @@ use tick::Ticker;
 
 /// What a name that does not exist is worth less, below an attacked suffix: it is answered while there is capacity.
 const RANDOM_NAME_PENALTY: u8 = 30;
+/// And one that was asked for a moment ago: random names come once, real clients try again.
+const RECENT_NAME_PENALTY: u8 = 15;
 /// Misses below an attacked suffix get this part of the zone's budget, and half of what others leave.
 const ATTACKED_BUDGET_PART: f64 = 0.125;
 /// Misses of names that nobody has seen leave this part of the burst to those that exist.
@@ -55,7 +57,8 @@ pub(crate) struct Names {
     node: Node,
     cells: Box<[Cell]>,
     suffixes: Suffixes,
-    existing: ExistingNames,
+    existing: NameSet,
+    failing: FailingNames,
     responses: Responses,
     /// Written by the tick, read for the operator; never touched on the way of a query.
     ticker: Mutex<Ticker>,
@@ -72,7 +75,8 @@ impl Names {
             node: Node::default(),
             cells: (0..CELLS).map(|_| Cell::default()).collect(),
             suffixes: Suffixes::new(hasher),
-            existing: ExistingNames::new(),
+            existing: NameSet::of_existing(),
+            failing: FailingNames::new(),
             responses: Responses::new(hasher),
             ticker: Mutex::new(Ticker::new()),
         }
@@ -82,6 +86,7 @@ impl Names {
         size_of_val(&*self.cells)
             + self.suffixes.memory_bytes()
             + self.existing.memory_bytes()
+            + self.failing.memory_bytes()
             + self.responses.memory_bytes()
     }
 
@@ -179,12 +184,20 @@ impl Names {
             return Finding::Fine;
         }
         let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));
-        match self.suffixes.failed(zone, (asked.qname, view.qname_hash(&self.hasher)), borne, now) {
-            Failure { attacked: None, .. } => Finding::Fine,
-            _ if admission.known_good || view.proof != Proof::None => Finding::Penalty(RANDOM_NAME_PENALTY),
+        let hash = view.qname_hash(&self.hasher);
+        let failure = self.suffixes.failed(zone, (asked.qname, hash), borne, now);
+        if failure.attacked.is_none() {
+            self.failing.learn(hash);
+            return Finding::Fine;
+        }
+        let trusted = admission.known_good || view.proof != Proof::None;
+        match (self.failing.meet(hash), failure) {
+            (Acquaintance::Familiar, _) => Finding::Fine,
+            (Acquaintance::Recent, _) if trusted => Finding::Penalty(RECENT_NAME_PENALTY),
+            (Acquaintance::Unheard, _) if trusted => Finding::Penalty(RANDOM_NAME_PENALTY),
             // Somebody who asks again: the first try of a real client may have been dropped.
             _ if admission.seen_before && defences.slip > 0 => Finding::Slip,
-            Failure { nth, .. } if nth.checked_rem(defences.slip) == Some(0) => Finding::Slip,
+            (_, Failure { nth, .. }) if nth.checked_rem(defences.slip) == Some(0) => Finding::Slip,
             _ => Finding::Drop,
         }
     }

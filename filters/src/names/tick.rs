@@ -7,7 +7,7 @@ use config::{DefenceMode, Filter};
 use super::{
     Baseline, Names,
     cells::{self, CELLS, Cell, Switch},
-    existing,
+    name_set,
     node::Rates,
     status::{NodeStatus, RateStatus, Status, SuffixStatus, ZoneStatus},
     suffix::{Borne, Figures},
@@ -141,8 +141,9 @@ impl Ticker {
         self.tick_suffixes(&mut turn);
         self.tick_zones(&mut turn, lanes, unusual);
         self.publish(names, policy);
-        if now.s().saturating_sub(self.generation_s) >= existing::GENERATION_S {
+        if now.s().saturating_sub(self.generation_s) >= name_set::GENERATION_S {
             names.existing.turn();
+            names.failing.turn();
             self.generation_s = now.s();
         }
         turn.events
