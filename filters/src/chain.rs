@@ -25,7 +25,6 @@ const DEADLY: Admission = Admission {
     worst: Some(Filter::QueryOfDeath),
     exempt: false,
     known_good: true,
-    seen_before: true,
 };
 
 /// The first half: by source and question.
@@ -67,8 +66,7 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
         // The others are sampled when more is known of them.
         gate.lane.sampler.offer(now, || Sample::new(view, None, &score, verdict, now));
     }
-    let (known_good, seen_before) = (source.known_good, source.is_seen_before());
-    Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good, seen_before }
+    Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good: source.known_good }
 }
 
 /// Above capacity the worst are left out: asked once, and again where more was found against it than `before`.

@@ -26,20 +26,12 @@ pub struct Admission {
     pub exempt: bool,
     /// Its source is known to be good.
     pub known_good: bool,
-    /// It was heard of before.
-    pub seen_before: bool,
 }
 
 impl Admission {
     /// Nothing may be done to it.
-    pub const EXEMPT: Admission = Admission {
-        verdict: Verdict::Serve,
-        penalty: 0,
-        worst: None,
-        exempt: true,
-        known_good: true,
-        seen_before: true,
-    };
+    pub const EXEMPT: Admission =
+        Admission { verdict: Verdict::Serve, penalty: 0, worst: None, exempt: true, known_good: true };
 }
 
 /// What has so many penalties is dropped whatever the capacity.

@@ -195,8 +195,7 @@ impl Names {
             (Acquaintance::Familiar, _) => Finding::Fine,
             (Acquaintance::Recent, _) if trusted => Finding::Penalty(RECENT_NAME_PENALTY),
             (Acquaintance::Unheard, _) if trusted => Finding::Penalty(RANDOM_NAME_PENALTY),
-            // Somebody who asks again: the first try of a real client may have been dropped.
-            _ if admission.seen_before && defences.slip > 0 => Finding::Slip,
+            (Acquaintance::Recent, _) if defences.slip > 0 => Finding::Slip,
             (_, Failure { nth, .. }) if nth.checked_rem(defences.slip) == Some(0) => Finding::Slip,
             _ => Finding::Drop,
         }

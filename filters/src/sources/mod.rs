@@ -82,11 +82,6 @@ pub(crate) struct Source<'s> {
 impl Source<'_> {
     /// Nobody looked.
     pub(crate) const NOT_LOOKED_UP: Source<'static> = Source { known_good: false, first: true, hash: 0, place: None };
-
-    /// Whether it was heard of before.
-    pub(crate) fn is_seen_before(&self) -> bool {
-        !self.first
-    }
 }
 
 impl Sources {

@@ -9,6 +9,10 @@ use std::{
 use super::{READY_DEADLINE, Server, TsigKey, write, zone::tidy};
 use crate::{LabError, Namespace, Output, dns};
 
+/// The lab's clients. Each asks for many, and for the same again and again: from one address that is a flood, so they are
+/// never limited, unless what is started says something of defences itself.
+const CLIENTS: [&str; 4] = ["10.0.0.0/8", "198.18.0.0/15", "fd00::/8", "2001:db8::/32"];
+
 /// What an edge is to be.
 #[must_use]
 pub struct EdgeBuilder {
@@ -153,7 +157,7 @@ impl EdgeBuilder {
         program = match &self.file {
             Some((text, node)) => {
                 let path = folder.join("network.toml");
-                write(&path, text)?;
+                write(&path, &with_clients_allowed(text))?;
                 program.arg("--config").arg(path.to_string_lossy()).arg("--node").arg(node)
             }
             None => program.args(self.short_form()).arg("--state").arg(state.to_string_lossy()),
@@ -189,7 +193,18 @@ impl EdgeBuilder {
         if let Some(key) = &self.key {
             add("--tsig-key", key.file.to_string_lossy().into_owned());
         }
+        if !self.arguments.iter().any(|argument| argument == "--defences" || argument == "--allow") {
+            CLIENTS.iter().for_each(|prefix| add("--allow", (*prefix).to_owned()));
+        }
         arguments
+    }
+}
+
+/// A network file whose nodes never limit the lab's clients, unless it has a word on defences.
+fn with_clients_allowed(text: &str) -> String {
+    match text.contains("defences") {
+        true => text.to_owned(),
+        false => format!("{text}\n[defaults.node.defences]\nallow = {CLIENTS:?}\n"),
     }
 }
 
