@@ -69,6 +69,14 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
     Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good: source.known_good }
 }
 
+/// The end of the second half: what becomes of it after what was found.
+fn settle(gate: &Gate<'_>, score: &Score<'_>, admission: &Admission) -> Verdict {
+    let verdict = above_capacity(gate, score, admission.penalty);
+    weigh(gate, verdict, score.penalty, admission);
+    count(gate, verdict);
+    verdict
+}
+
 /// Above capacity the worst are left out: asked once, and again where more was found against it than `before`.
 fn above_capacity(gate: &Gate<'_>, score: &Score<'_>, before: u8) -> Verdict {
     match (score.verdict, score.worst) {
@@ -117,9 +125,7 @@ pub(crate) fn judge_miss(
     gate.lane.counts.zones.miss(zone.0);
     let mut score = continue_with(gate, admission);
     score.ask(Filter::Miss, || filters.names.miss(view, admission, zone, (&filters.lanes(), defences, gate.now)));
-    let verdict = above_capacity(gate, &score, admission.penalty);
-    weigh(gate, verdict, score.penalty, admission);
-    count(gate, verdict);
+    let verdict = settle(gate, &score, admission);
     if verdict != Verdict::Serve {
         gate.lane.counts.zones.query(zone.0);
         // The others are when the origin has answered.
@@ -144,9 +150,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
         Proof::None => filters.names.response_rate(view, admission, found, defences, gate.now),
         Proof::Cookie | Proof::Stream => Finding::Fine,
     });
-    let verdict = above_capacity(gate, &score, admission.penalty);
-    weigh(gate, verdict, score.penalty, admission);
-    count(gate, verdict);
+    let verdict = settle(gate, &score, admission);
     let zone = found.zone.map(|(number, _)| number);
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
     let armed = filters.names.random_source_armed();

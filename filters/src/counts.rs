@@ -83,7 +83,6 @@ impl LaneCounts {
     }
 
     /// Its source was never heard of before.
-    #[allow(dead_code, reason = "counted by the filter of unknown sources")]
     pub(crate) fn first_seen(&self) {
         add(&self.first_seen, 1);
     }

@@ -17,7 +17,6 @@ pub(crate) struct Hasher {
     secret: [u64; 4],
 }
 
-#[allow(dead_code, reason = "each table takes what it needs")]
 impl Hasher {
     /// The function of this secret. `purpose` tells apart tables that have the same secret.
     pub(crate) fn new(seed: [u64; 2], purpose: u64) -> Hasher {

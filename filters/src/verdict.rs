@@ -39,7 +39,6 @@ pub(crate) const PENALTY_MAX: u8 = 100;
 
 /// What one filter found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the filters find all of them")]
 pub(crate) enum Finding {
     /// Nothing.
     Fine,

@@ -42,6 +42,7 @@ pub mod picture;
 pub mod prober;
 mod process;
 mod program;
+mod random;
 pub mod routers;
 mod run;
 pub mod scripted;

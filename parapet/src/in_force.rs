@@ -9,19 +9,18 @@
 //!
 //! A start goes by the file that was kept, unless the one in its place has lain there for long enough.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use config::{Config, Parsed, peek_state_dir};
 
 use crate::source::{LoadError, Source};
+use crate::state_file;
 
-/// Its name in the state folder. It may have secrets in it, and is for its owner alone.
+/// Its name in the state folder.
 const NAME: &str = "network.in-force.toml";
-const MODE: u32 = 0o600;
 
 /// The file in force, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,17 +119,12 @@ fn standing(path: &Path, delay: Duration) -> Standing {
     }
 }
 
-/// Writes beside, syncs, renames: there is the old file or the new one, whole.
+/// Nothing is written where the same text is there already.
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     if fs::read_to_string(path).is_ok_and(|there| there == text) {
         return Ok(());
     }
-    let beside: PathBuf = path.with_extension("tmp");
-    let mut file = File::options().write(true).create(true).truncate(true).mode(MODE).open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    state_file::write(path, text.as_bytes())
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {

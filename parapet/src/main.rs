@@ -21,6 +21,7 @@ mod reload;
 mod services;
 mod show;
 mod source;
+mod state_file;
 mod state_folder;
 mod target;
 mod watch;

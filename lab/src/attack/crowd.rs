@@ -6,8 +6,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Facts, generator::wanted, random::Random};
-use crate::LabError;
+use super::{Facts, address::any_address, generator::wanted};
+use crate::{LabError, random::Random};
 
 /// Names that everybody wants: those of one site.
 const NAMES: usize = 4;
@@ -88,7 +88,7 @@ impl Crowd {
             self.known_told += 1;
             return *known;
         }
-        random.address()
+        any_address(random)
     }
 }
 

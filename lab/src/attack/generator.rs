@@ -4,12 +4,12 @@ use std::net::Ipv4Addr;
 
 use super::{
     Attack, Facts, Target, VICTIM,
+    address::any_address,
     crowd::Crowd,
     malformed,
     packets::{Edns, Envelope, append, append_random_name, query},
-    random::Random,
 };
-use crate::{LabError, Rtype};
+use crate::{LabError, Rtype, random::Random};
 
 /// What resolvers mostly ask for.
 const TYPES: [Rtype; 6] = [Rtype::A, Rtype::A, Rtype::A, Rtype::AAAA, Rtype::AAAA, Rtype::MX];
@@ -58,7 +58,7 @@ impl Sources {
                 let [first, second, third, _] = address.octets();
                 Ipv4Addr::new(first, second, third, random.byte())
             }
-            Sources::Anywhere => random.address(),
+            Sources::Anywhere => any_address(random),
             Sources::OneOf(addresses) => random.pick(addresses).copied().unwrap_or(CLIENT),
         }
     }
@@ -132,7 +132,7 @@ impl Kind {
                 envelope.write(frame, random, source, |frame, random| append_random_name(query, frame, random));
             }
             Kind::Malformed { queries } => {
-                let source = random.address();
+                let source = any_address(random);
                 let query = random.pick(queries).map_or(&[][..], Vec::as_slice);
                 envelope.write(frame, random, source, |frame, random| malformed::append(query, frame, random));
             }

@@ -1,6 +1,7 @@
 //! Queries that are broken in every way that is known to have hurt servers: each is a real one with something done to it.
 
-use super::{packets::DNS_HEADER_BYTES, packets::append as append_query, random::Random};
+use super::{packets::DNS_HEADER_BYTES, packets::append as append_query};
+use crate::random::Random;
 
 /// Bytes of junk, at most.
 const JUNK_BYTES_MAX: usize = 512;
@@ -75,9 +76,9 @@ impl Break {
     fn apply(self, frame: &mut Vec<u8>, begin: usize, random: &mut Random) {
         let name = begin + DNS_HEADER_BYTES;
         match self {
-            Break::Truncate => frame.truncate(begin + random.below(frame.len() - begin)),
+            Break::Truncate => frame.truncate(begin + random.index(frame.len() - begin)),
             Break::Counts => {
-                let at = begin + 4 + 2 * random.below(4);
+                let at = begin + 4 + 2 * random.index(4);
                 let wrong: u16 = random.pick(&[1, 2, 255, 65_535]).copied().unwrap_or(1);
                 let right = frame.get(at + 1).copied().unwrap_or(0);
                 put(frame, at, u16::from(right) ^ wrong);
@@ -102,18 +103,18 @@ impl Break {
             Break::Question => ask_oddly(frame, name, random),
             Break::Edns => break_edns(frame, begin, random),
             Break::Options => fill_options(frame, begin, random),
-            Break::Trailing => junk(frame, 1 + random.below(64), random),
+            Break::Trailing => junk(frame, 1 + random.index(64), random),
             Break::Bits => {
-                for _ in 0..=random.below(4) {
-                    let at = begin + random.below(frame.len() - begin);
+                for _ in 0..=random.index(4) {
+                    let at = begin + random.index(frame.len() - begin);
                     if let Some(byte) = frame.get_mut(at) {
-                        *byte ^= 1 << random.below(8);
+                        *byte ^= 1 << random.index(8);
                     }
                 }
             }
             Break::Junk => {
                 frame.truncate(begin);
-                junk(frame, random.below(JUNK_BYTES_MAX + 1), random);
+                junk(frame, random.index(JUNK_BYTES_MAX + 1), random);
             }
         }
     }
@@ -186,7 +187,7 @@ fn fill_options(frame: &mut Vec<u8>, begin: usize, random: &mut Random) {
     frame.truncate(end);
     put(frame, begin + 10, 1);
     frame.extend([0, 0, 41, 4, 208, 0, 0, 0, 0]);
-    let options = 1 + random.below(OPTIONS_MAX);
+    let options = 1 + random.index(OPTIONS_MAX);
     frame.extend(((options * 6) as u16).to_be_bytes());
     for _ in 0..options {
         let [high, low] = (random.word() % 32).to_be_bytes();

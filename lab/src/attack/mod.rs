@@ -14,13 +14,13 @@
 //! | 198.18.0.0/16 | real clients: an attack takes them where it comes through real resolvers, from ports below 32768 |
 //! | all other public ones | random sources |
 
+mod address;
 mod arrivals;
 mod crowd;
 mod generator;
 mod malformed;
 mod packets;
 mod pcap;
-mod random;
 mod sender;
 mod tcp;
 

@@ -9,8 +9,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::random::Random;
 use crate::Rtype;
+use crate::random::Random;
 
 /// Bytes before the UDP payload.
 pub(super) const HEADERS_BYTES: usize = 42;

@@ -37,10 +37,9 @@ use super::{
     CONNECTING, Facts, Target,
     generator::{greedy, valid},
     packets::append,
-    random::Random,
     sender::{Log, Schedule, Second},
 };
-use crate::LabError;
+use crate::{LabError, random::Random};
 
 /// Connections that do nothing.
 const IDLE: usize = 1000;

@@ -26,12 +26,13 @@ use nix::{
 use super::{
     micros,
     questions::{Mix, Question},
-    random::{Random, Zipf},
     record::{End, Record},
     resolver::{Heard, Resolver, Sent},
     sockets::Shared,
     stream::{Progress, Stream},
+    zipf::Zipf,
 };
+use crate::random::Random;
 
 /// Ports that questions are asked from.
 const SOCKETS: usize = 128;
@@ -203,7 +204,7 @@ impl Asker {
         let Some(resolver) = self.resolvers.get(pending.resolver) else { return };
         self.by_id.remove(&(pending.socket, pending.id));
         (pending.socket, pending.id) = loop {
-            let drawn = self.random.number();
+            let drawn = self.random.next();
             let place = ((drawn >> 16) as usize % self.sockets.len(), drawn as u16);
             if !self.by_id.contains_key(&place) {
                 break place;

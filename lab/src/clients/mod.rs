@@ -15,12 +15,12 @@ mod asker;
 mod defended;
 mod ground;
 mod questions;
-mod random;
 mod record;
 mod resolver;
 mod sockets;
 mod stream;
 mod trial;
+mod zipf;
 
 use std::{
     collections::HashSet,
@@ -44,9 +44,8 @@ use thread_priority::{
     unix::{RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id},
 };
 
-use crate::{LabError, Namespace};
+use crate::{LabError, Namespace, random::Random};
 use asker::{Asker, Common, Wanted};
-use random::Random;
 use resolver::Resolver;
 
 pub use defended::{Defended, Defender, Fill, KNOWN_GOOD_AFTER_S, MISSES, Mode, Setup};

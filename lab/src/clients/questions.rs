@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::random::{Random, Zipf};
+use super::zipf::Zipf;
+use crate::random::Random;
 use crate::{Rtype, zone_text};
 
 /// The zone that is asked for, and attacked.

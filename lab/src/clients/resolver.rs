@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{questions::Question, random::Random};
+use super::questions::Question;
+use crate::random::Random;
 use crate::{
     Reply,
     dns::{self, Rtype},
@@ -72,7 +73,7 @@ impl Resolver {
             edns,
             dnssec: edns && percent(random, 70),
             mixes_case: percent(random, 50),
-            cookie: cookies.then(|| random.number().to_be_bytes().to_vec()),
+            cookie: cookies.then(|| random.next().to_be_bytes().to_vec()),
             known: HashMap::new(),
         }
     }
@@ -87,7 +88,7 @@ impl Resolver {
         let mut message = Vec::with_capacity(96);
         message.extend(id.to_be_bytes());
         message.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(self.edns)]);
-        let mut letters = random.number();
+        let mut letters = random.next();
         for label in question.name().split('.') {
             message.push(label.len() as u8);
             for byte in label.bytes() {

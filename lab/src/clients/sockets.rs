@@ -19,7 +19,8 @@ use nix::{
     },
 };
 
-use super::{PORT_MIN, random::Random};
+use super::PORT_MIN;
+use crate::random::Random;
 
 /// Ports that are tried before there is none.
 const PORT_TRIES_MAX: usize = 64;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Quality;
+use crate::random::Random;
 
 /// Frames that are under way in one direction; more are dropped, as a full queue does.
 pub(super) const FRAMES_MAX: usize = 20_000;
@@ -35,7 +36,7 @@ pub(super) struct Path {
 
 impl Path {
     pub(super) fn new(seed: u64) -> Path {
-        Path { random: Random(seed), busy_until_ns: 0, last_due_ns: 0, under_way: 0 }
+        Path { random: Random::new(seed), busy_until_ns: 0, last_due_ns: 0, under_way: 0 }
     }
 
     /// A frame of `bytes` enters at `now_ns`.
@@ -80,25 +81,6 @@ impl Path {
 
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 4)
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): which frames get lost is the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// From 0 up to, and without, 1.
-    fn share(&mut self) -> f64 {
-        // 53 bits are what a double holds.
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use filters::{Sample, Verdict};
 
-use super::files;
 use super::report::{EventSample, KeptEvent};
+use crate::state_file;
 
 /// The file's name in the state folder: an event in a line.
 const NAME: &str = "defence-events.jsonl";
@@ -92,7 +92,7 @@ impl Events {
     pub(super) fn read(state_dir: &Path) -> (Self, Option<String>) {
         let path = state_dir.join(NAME);
         let mut events = Self { path, kept: VecDeque::new() };
-        let bytes = match files::read(&events.path) {
+        let bytes = match state_file::read(&events.path) {
             Ok(bytes) => bytes.unwrap_or_default(),
             Err(why) => {
                 let told = format!("the events kept in {} cannot be read: {why}", events.path.display());
@@ -151,7 +151,7 @@ impl Events {
             serde_json::to_writer(&mut text, event)?;
             text.push(b'\n');
         }
-        files::write(&self.path, &text)
+        state_file::write(&self.path, &text)
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use filters::{Filters, Learned, ZoneNumber};
 use zones::ZoneSlot;
 
-use super::files;
 use super::report::LearnedStatus;
 use crate::reload::unix_s;
+use crate::state_file;
 
 /// The file's name in the state folder.
 const NAME: &str = "defences.learned";
@@ -32,7 +32,7 @@ impl LearnedFile {
 
     /// Has the filters know what they knew.
     pub(super) fn load(&self, filters: &Filters, zones: &zones::Zones) -> LearnedStatus {
-        let read = match files::read(&self.0) {
+        let read = match state_file::read(&self.0) {
             Ok(None) => return LearnedStatus::default(),
             Ok(Some(bytes)) => Learned::decode(&bytes).map_err(|why| why.to_string()),
             Err(why) => Err(why.to_string()),
@@ -47,7 +47,7 @@ impl LearnedFile {
                 LearnedStatus { loaded: true, kept_unix_s, ..LearnedStatus::default() }
             }
             Err(why) => {
-                let aside = files::set_aside(&self.0);
+                let aside = state_file::set_aside(&self.0);
                 let path = self.0.display();
                 let told = format!(
                     "what was learned cannot be read from {path}, the node starts as if it were new: {why}; {aside}"
@@ -64,6 +64,6 @@ impl LearnedFile {
     pub(super) fn keep(&self, filters: &Filters, zones: &zones::Zones) -> Result<(), String> {
         let now = edge::filter_time();
         let learned = with_names(zones, |names| filters.learned(names, now, unix_s() as u64));
-        files::write(&self.0, &learned.encode()).map_err(|why| format!("{}: {why}", self.0.display()))
+        state_file::write(&self.0, &learned.encode()).map_err(|why| format!("{}: {why}", self.0.display()))
     }
 }

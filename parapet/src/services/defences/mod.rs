@@ -11,7 +11,6 @@
 
 mod acting;
 mod events;
-mod files;
 mod learned;
 mod merged;
 pub(crate) mod orders;

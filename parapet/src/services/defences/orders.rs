@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use config::{DefenceMode, Filter, Prefix};
 use serde::{Deserialize, Serialize};
 
-use super::files;
+use crate::state_file;
 
 /// The file's name in the state folder.
 const NAME: &str = "defences.json";
@@ -265,12 +265,12 @@ impl OrdersFile {
     /// Keeps them for the next start.
     pub(super) fn write(&self, orders: &Orders) -> Result<(), String> {
         let text = serde_json::to_vec_pretty(&Kept::of(orders)).map_err(|why| why.to_string())?;
-        files::write(&self.0, &text).map_err(|why| format!("{}: {why}", self.0.display()))
+        state_file::write(&self.0, &text).map_err(|why| format!("{}: {why}", self.0.display()))
     }
 
     /// Those that were kept; where they cannot be read, none, and what is to be said of that.
     pub(super) fn read(&self) -> (Orders, Option<String>) {
-        let read = match files::read(&self.0) {
+        let read = match state_file::read(&self.0) {
             Ok(None) => return (Orders::default(), None),
             Ok(Some(bytes)) => parse(&bytes),
             Err(why) => Err(why.to_string()),
@@ -278,7 +278,7 @@ impl OrdersFile {
         match read {
             Ok(orders) => (orders, None),
             Err(why) => {
-                let aside = files::set_aside(&self.0);
+                let aside = state_file::set_aside(&self.0);
                 let told = format!(
                     "the orders kept in {} cannot be read, the file alone counts: {why}; {aside}",
                     self.0.display()

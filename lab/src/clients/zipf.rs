@@ -1,33 +1,6 @@
-//! Random numbers from a seed, so that a run can be had again: SplitMix64 (Steele, Lea, Flood 2014).
+//! What is popular: Zipf's law.
 
-/// A generator.
-#[derive(Clone, Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    /// The next number.
-    pub(super) fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// One of 0 to `below` - 1; 0 for 0.
-    pub(super) fn below(&mut self, below: u64) -> u64 {
-        ((u128::from(self.number()) * u128::from(below)) >> 64) as u64
-    }
-
-    /// From 0 inclusive to 1 exclusive.
-    pub(super) fn share(&mut self) -> f64 {
-        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
+use crate::random::Random;
 
 /// Places by popularity: the place `n` (from 0) is drawn in proportion to `1 / (n + 1)^exponent`.
 #[derive(Clone, Debug)]

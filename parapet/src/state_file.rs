@@ -1,17 +1,17 @@
-//! What is kept in the state folder over restarts: written whole or not at all, and set aside where it cannot be read.
+//! A file of the state folder, kept over restarts: written whole or not at all, and set aside where it cannot be read.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Addresses of clients are nobody's business.
+/// Secrets may be in it, and addresses of clients, which are nobody's business.
 const MODE: u32 = 0o600;
 /// No file that is read has more bytes.
 const BYTES_MAX: u64 = 256 << 20;
 
 /// Writes beside, syncs, renames: there is the old file or the new one, whole.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = with_ending(path, "new");
     let mut file = File::options().write(true).create(true).truncate(true).mode(MODE).open(&beside)?;
     file.write_all(bytes)?;
@@ -21,7 +21,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The file's bytes; none where there is no file.
-pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.len() > BYTES_MAX => {
             Err(io::Error::other(format!("{} bytes, where at most {BYTES_MAX} make sense", metadata.len())))
@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// Puts a file that is no good out of the way, for whoever wants to know why; the one before it goes. Says where it is now.
-pub(super) fn set_aside(path: &Path) -> String {
+pub(crate) fn set_aside(path: &Path) -> String {
     let aside = with_ending(path, "bad");
     match fs::rename(path, &aside) {
         Ok(()) => format!("it is kept as {}", aside.display()),
