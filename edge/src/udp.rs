@@ -77,7 +77,7 @@ impl UdpWorker {
         while self.goes_on() {
             self.counters.wake();
             self.serve(socket, batch, true);
-            self.lane.pressure().turn(batch.is_backlogged(), filter_time);
+            self.lane.pressure().turn(batch.is_backlogged(), || socket.fill_percent(), filter_time);
         }
     }
 
@@ -91,7 +91,8 @@ impl UdpWorker {
                         self.serve_batches(socket, batch);
                         is_backlogged |= batch.is_backlogged();
                     }
-                    self.lane.pressure().turn(is_backlogged, filter_time);
+                    let fill_percent = || self.sockets.iter().map(|socket| socket.fill_percent()).max().unwrap_or(0);
+                    self.lane.pressure().turn(is_backlogged, fill_percent, filter_time);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the UDP lane cannot wait for its sockets");

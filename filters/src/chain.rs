@@ -5,6 +5,7 @@ use wire::NameRef;
 
 use crate::{
     Admission, Effect, Found, Gate, Kind, LaneCounts, Proof, Verdict, View, ZoneNumber,
+    names::KNOWN_NAME_PENALTY,
     sample::Sample,
     score::Score,
     sources::Source,
@@ -15,7 +16,8 @@ use crate::{
 const MALFORMED_PENALTY: u8 = 40;
 /// What a query of a source that is not known to be good is worth less, above capacity.
 const UNKNOWN_PENALTY: u8 = 10;
-/// A truncated answer has to be sent as well: above capacity it counts as one to a query with this penalty.
+/// A truncated answer has to be sent as well: above capacity it counts as one to a query with this penalty, unless it is
+/// about a name that is known to fail.
 const SLIP_PENALTY: u8 = 30;
 
 /// What has killed, from a source that nothing else is done to.
@@ -60,7 +62,7 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
                 _ => Finding::Fine,
             }
         });
-    let verdict = above_capacity(gate, &score, 0);
+    let verdict = above_capacity(gate, &score, (0, SLIP_PENALTY));
     count(gate, verdict);
     if verdict != Verdict::Serve {
         // The others are sampled when more is known of them.
@@ -69,32 +71,26 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
     Admission { verdict, penalty: score.penalty, worst: score.worst, exempt: false, known_good: source.known_good }
 }
 
-/// The end of the second half: what becomes of it after what was found.
-fn settle(gate: &Gate<'_>, score: &Score<'_>, admission: &Admission) -> Verdict {
-    let verdict = above_capacity(gate, score, admission.penalty);
-    weigh(gate, verdict, score.penalty, admission);
-    count(gate, verdict);
-    verdict
-}
-
 /// Above capacity the worst are left out: asked once, and again where more was found against it than `before`.
-fn above_capacity(gate: &Gate<'_>, score: &Score<'_>, before: u8) -> Verdict {
+fn above_capacity(gate: &Gate<'_>, score: &Score<'_>, (before, slip_penalty): (u8, u8)) -> Verdict {
     match (score.verdict, score.worst) {
         (Verdict::Serve, Some(filter)) if score.penalty > before && !gate.lane.pressure.serves(score.penalty) => {
             Verdict::Drop(filter)
         }
-        (Verdict::Slip(filter), _) if !gate.lane.pressure.serves(SLIP_PENALTY) => Verdict::Drop(filter),
+        (Verdict::Slip(filter), _) if !gate.lane.pressure.serves(score.penalty.max(slip_penalty)) => {
+            Verdict::Drop(filter)
+        }
         (verdict, _) => verdict,
     }
 }
 
 /// Tells the pressure what it could leave out and does not.
-fn weigh(gate: &Gate<'_>, verdict: Verdict, penalty: u8, admission: &Admission) {
+fn weigh(gate: &Gate<'_>, verdict: Verdict, (penalty, slip_penalty): (u8, u8), admission: &Admission) {
     // Those that are not known have that penalty as soon as there is pressure.
     let penalty = if admission.known_good { penalty } else { penalty.max(UNKNOWN_PENALTY) };
     match verdict {
         Verdict::Serve => gate.lane.pressure.bore(penalty),
-        Verdict::Slip(_) => gate.lane.pressure.bore(penalty.max(SLIP_PENALTY)),
+        Verdict::Slip(_) => gate.lane.pressure.bore(penalty.max(slip_penalty)),
         Verdict::Drop(_) => {}
     }
 }
@@ -125,7 +121,9 @@ pub(crate) fn judge_miss(
     gate.lane.counts.zones.miss(zone.0);
     let mut score = continue_with(gate, admission);
     score.ask(Filter::Miss, || filters.names.miss(view, admission, zone, (&filters.lanes(), defences, gate.now)));
-    let verdict = settle(gate, &score, admission);
+    let verdict = above_capacity(gate, &score, (admission.penalty, SLIP_PENALTY));
+    weigh(gate, verdict, (score.penalty, SLIP_PENALTY), admission);
+    count(gate, verdict);
     if verdict != Verdict::Serve {
         gate.lane.counts.zones.query(zone.0);
         // The others are when the origin has answered.
@@ -143,14 +141,30 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     count_zone(gate, found);
     filters.names.found(view, found, gate.now);
     let mut score = continue_with(gate, admission);
-    let _ = score.ask(Filter::RandomName, || match found.kind {
-        Kind::NoName if !found.is_hit => filters.names.random_name(view, admission, found, defences, gate.now),
+    let mut slip_penalty = SLIP_PENALTY;
+    let goes_on = score.ask(Filter::RandomName, || match found.kind {
+        Kind::NoName if !found.is_hit => {
+            let finding = filters.names.random_name(view, admission, found, defences, gate.now);
+            if finding == Finding::Penalty(KNOWN_NAME_PENALTY) {
+                slip_penalty = KNOWN_NAME_PENALTY;
+            }
+            finding
+        }
         _ => Finding::Fine,
-    }) && score.ask(Filter::ResponseRate, || match view.proof {
-        Proof::None => filters.names.response_rate(view, admission, found, defences, gate.now),
-        Proof::Cookie | Proof::Stream => Finding::Fine,
     });
-    let verdict = settle(gate, &score, admission);
+    let mut verdict = above_capacity(gate, &score, (admission.penalty, slip_penalty));
+    // What is left out anyway is not looked up in yet another table.
+    if goes_on && verdict == Verdict::Serve {
+        let finds = || match view.proof {
+            Proof::None => filters.names.response_rate(view, admission, found, defences, gate.now),
+            Proof::Cookie | Proof::Stream => Finding::Fine,
+        };
+        if !score.ask(Filter::ResponseRate, finds) {
+            verdict = above_capacity(gate, &score, (score.penalty, slip_penalty));
+        }
+    }
+    weigh(gate, verdict, (score.penalty, slip_penalty), admission);
+    count(gate, verdict);
     let zone = found.zone.map(|(number, _)| number);
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
     let armed = filters.names.random_source_armed();

@@ -37,24 +37,6 @@ impl Hasher {
         fold(fold(a ^ s0, b ^ s1) ^ s2 ^ a, s3 ^ b)
     }
 
-    /// Of an address, all of it.
-    #[inline]
-    pub(crate) fn address(&self, address: IpAddr) -> u64 {
-        match address {
-            IpAddr::V4(address) => self.words(u64::from(address.to_bits()), IPV4_TAG),
-            IpAddr::V6(address) => {
-                let bits = address.to_bits();
-                self.words((bits >> 64) as u64, bits as u64 ^ IPV6_TAG)
-            }
-        }
-    }
-
-    /// Of a client: the whole IPv4 address, or the IPv6 network of 64 bits that a client has for itself.
-    #[inline]
-    pub(crate) fn client(&self, address: IpAddr) -> u64 {
-        self.prefix(address, 32, 64)
-    }
-
     /// Of the prefix of this length that the address is in. An IPv6 prefix has at most 64 bits here.
     #[inline]
     pub(crate) fn prefix(&self, address: IpAddr, ipv4_length: u8, ipv6_length: u8) -> u64 {
@@ -161,9 +143,14 @@ mod tests {
         assert!(seen.insert(hasher().name(Name::root().as_ref())));
     }
 
+    /// What a client has for itself.
+    fn client(hasher: &Hasher, address: IpAddr) -> u64 {
+        hasher.prefix(address, 32, 64)
+    }
+
     #[test]
     fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
-        let client = |text| hasher().client(address(text));
+        let client = |text| client(&hasher(), address(text));
         assert_ne!(client("192.0.2.1"), client("192.0.2.2"));
         assert_eq!(client("2001:db8::1"), client("2001:db8::ffff:ffff:ffff:ffff"));
         assert_ne!(client("2001:db8::1"), client("2001:db8:0:1::1"));
@@ -182,7 +169,7 @@ mod tests {
 
     #[test]
     fn another_secret_or_purpose_is_another_function() {
-        let of = |hasher: Hasher| hasher.client(address("192.0.2.1"));
+        let of = |hasher: Hasher| client(&hasher, address("192.0.2.1"));
         let other = Hasher::new([SEED[0] ^ 1, SEED[1]], 0);
         assert_ne!(of(hasher()), of(other));
         assert_ne!(of(hasher()), of(Hasher::new(SEED, 1)));
@@ -195,8 +182,8 @@ mod tests {
         for (v6, shift) in [(false, 0), (false, 48), (true, 0), (true, 48)] {
             let places: HashSet<u16> = (0..1u32 << 16)
                 .map(|n| match v6 {
-                    false => hasher().client(IpAddr::from((0x0a00_0000 | n).to_be_bytes())),
-                    true => hasher().client(IpAddr::from((u128::from(n) << 64).to_be_bytes())),
+                    false => client(&hasher(), IpAddr::from((0x0a00_0000 | n).to_be_bytes())),
+                    true => client(&hasher(), IpAddr::from((u128::from(n) << 64).to_be_bytes())),
                 })
                 .map(|hash| (hash >> shift) as u16)
                 .collect();

@@ -1,70 +1,58 @@
 //! Whether a lane has more to answer than it can, and what it leaves out then: the worst first.
 //!
 //! ```text
-//! socket backlogged for 2 ms ──> a quarter more of the worst that is served is left out ──> backlogged again after 2 ms ──> …
-//! not backlogged for a hold  ──> a sixteenth less is left out ──> backlogged at once: the next hold is twice as long, else half
+//! the socket's buffer    0 % ──────────── 25 % ─────── 37 % ────────── 60 % ────────── 100 %
+//! each 2 ms (10 ms)          (one part less)    as it is    two parts more   a class more    the kernel drops, blindly
 //! ```
 //!
-//! Queries are in classes by their penalties. A class that has hardly anybody in it is passed over, so that all of a large one
-//! is left out within 8 ms: that has to be done before the socket's buffer is full, some ten milliseconds after it begins to
-//! fill. What has no penalty is never left out, and nothing is where leaving out more would not make the backlog shorter.
-//! Going back is tried, at first often, then seldom, in small steps: to try it with too little capacity costs some milliseconds
-//! of waiting for all.
+//! Queries are in classes by their penalties, and a class is left out in sixteenths. A class that has hardly anybody in it is
+//! passed over, so that all of a large one is left out before the buffer is full. What has no penalty is never left out,
+//! and nothing is where leaving out more would not make the backlog shorter.
+//!
+//! How full the buffer is counts, not how long it has not been empty: attackers and networks send in bursts, a machine stands
+//! still for some milliseconds now and then, and a lane that is busy to three quarters is seldom without a queue.
 
 use std::cell::Cell;
 
 use crate::Now;
 
 /// The least penalty of each class, the worst class first.
-const CLASSES: [u8; 6] = [80, 60, 40, 30, 15, 1];
+const CLASSES: [u8; 7] = [80, 60, 40, 30, 15, 10, 1];
 /// Parts of a class that are left out one after the other.
 const PARTS: u8 = 16;
 /// All of all classes is left out.
 const LEVEL_MAX: u8 = CLASSES.len() as u8 * PARTS;
-/// So many parts more when there is a backlog.
-const PRESS_PARTS: u8 = 4;
-/// A backlog that lasts so long is more than a burst.
-const BACKLOG_US: u64 = 2_000;
+/// Of the receive buffer, in percent: below the first more is served again, from the second on less is, and from the third on
+/// a class at once. The kernel gives back what was read in lumps of up to a quarter of the buffer, so that a queue may seem
+/// longer than it is by as much.
+const EASY_PERCENT: u8 = 25;
+const PRESSED_PERCENT: u8 = 37;
+const HARD_PRESSED_PERCENT: u8 = 60;
+/// So many parts more when there is too much.
+const PRESS_PARTS: u8 = 2;
+/// How full the buffer is asked so often, at most.
+const LOOK_US: u64 = 500;
+/// Each level has so long to show what it does.
+const SETTLE_US: u64 = 2_000;
+/// And so long it stays before more is served again.
+const HOLD_US: u64 = 10_000;
 /// To leave out a class helps where one of so many queries is served that belongs to it.
 const BORNE_PART: u32 = 20;
-/// Shortest and longest time without a backlog until more is served again.
-const HOLD_US_MIN: u64 = 10_000;
-const HOLD_US_MAX: u64 = 160_000;
-/// A backlog that comes so soon after more was served shows that it was too early.
-const RELAPSE_US: u64 = 10_000;
 
 /// The pressure on one lane.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Pressure {
     /// Parts of classes that are left out, the worst first.
     level: Cell<u8>,
     /// Which of a class that is left out in part comes next.
     turns: Cell<u8>,
-    /// Since when the socket has been backlogged; none if it is not.
-    backlog_since_us: Cell<Option<u64>>,
+    /// When the buffer was looked at for the last time.
+    looked_us: Cell<u64>,
     /// When the level was changed for the last time.
     settled_us: Cell<u64>,
-    /// When more was served again for the last time.
-    eased_us: Cell<u64>,
-    hold_us: Cell<u64>,
-    /// Queries looked at, and how many of each class were served, since the backlog began or the level was changed.
+    /// Queries looked at, and how many of each class were served, since the level was changed or there was room.
     looked_at: Cell<u32>,
     borne: [Cell<u32>; CLASSES.len()],
-}
-
-impl Default for Pressure {
-    fn default() -> Pressure {
-        Pressure {
-            level: Cell::new(0),
-            turns: Cell::new(0),
-            backlog_since_us: Cell::new(None),
-            settled_us: Cell::new(0),
-            eased_us: Cell::new(0),
-            hold_us: Cell::new(HOLD_US_MIN),
-            looked_at: Cell::new(0),
-            borne: Default::default(),
-        }
-    }
 }
 
 /// The class of a penalty; none if there is no penalty.
@@ -117,34 +105,29 @@ impl Pressure {
         self.borne.iter().for_each(|borne| borne.set(0));
     }
 
-    /// To be told after each turn over the lane's sockets: whether one of them may have more than was taken from it.
+    /// To be told after each turn over the lane's sockets: whether one of them may have more than was taken from it, and if
+    /// so how full its receive buffer is, in percent.
     #[inline]
-    pub fn turn(&self, is_backlogged: bool, now: impl FnOnce() -> Now) {
+    pub fn turn(&self, is_backlogged: bool, fill_percent: impl FnOnce() -> u8, now: impl FnOnce() -> Now) {
         // Most turns end here, without a look at the clock.
         if is_backlogged || self.is_on() {
-            self.follow(is_backlogged, now().us());
-        } else {
-            self.backlog_since_us.set(None);
+            let now_us = now().us();
+            if now_us.saturating_sub(self.looked_us.get()) >= LOOK_US {
+                self.looked_us.set(now_us);
+                self.follow(if is_backlogged { fill_percent() } else { 0 }, now_us);
+            }
         }
     }
 
     #[cold]
-    fn follow(&self, is_backlogged: bool, now_us: u64) {
-        let since = |us: u64| now_us.saturating_sub(us);
-        if !is_backlogged {
-            self.backlog_since_us.set(None);
-            if since(self.settled_us.get()) >= self.hold_us.get() {
-                self.ease(now_us);
-            }
-            return;
-        }
-        let Some(began_us) = self.backlog_since_us.get() else {
-            self.count_anew();
-            return self.backlog_since_us.set(Some(now_us));
-        };
-        // Each level has its time to show.
-        if since(began_us) >= BACKLOG_US && since(self.settled_us.get()) >= BACKLOG_US {
-            self.press(now_us);
+    fn follow(&self, fill_percent: u8, now_us: u64) {
+        let settled = now_us.saturating_sub(self.settled_us.get());
+        match fill_percent {
+            ..EASY_PERCENT if !self.is_on() => self.count_anew(),
+            ..EASY_PERCENT if settled >= HOLD_US => self.set_level(self.level.get().saturating_sub(1), now_us),
+            PRESSED_PERCENT..HARD_PRESSED_PERCENT if settled >= SETTLE_US => self.press(PRESS_PARTS, now_us),
+            HARD_PRESSED_PERCENT.. if settled >= SETTLE_US => self.press(PARTS, now_us),
+            _ => {}
         }
     }
 
@@ -156,24 +139,11 @@ impl Pressure {
         Some(level.max(class * PARTS).saturating_add(parts).min((class + 1) * PARTS))
     }
 
-    fn press(&self, now_us: u64) {
-        let has_relapsed = self.eased_us.get() > 0 && now_us.saturating_sub(self.eased_us.get()) < RELAPSE_US;
-        let parts = if has_relapsed { 1 } else { PRESS_PARTS };
-        let Some(level) = self.next_level(parts) else { return self.count_anew() };
-        if has_relapsed {
-            self.hold_us.set(self.hold_us.get().saturating_mul(2).min(HOLD_US_MAX));
-            // Once for each attempt.
-            self.eased_us.set(0);
+    fn press(&self, parts: u8, now_us: u64) {
+        match self.next_level(parts) {
+            Some(level) => self.set_level(level, now_us),
+            None => self.count_anew(),
         }
-        self.set_level(level, now_us);
-    }
-
-    fn ease(&self, now_us: u64) {
-        if self.eased_us.get() > 0 {
-            self.hold_us.set((self.hold_us.get() / 2).max(HOLD_US_MIN));
-        }
-        self.eased_us.set(now_us);
-        self.set_level(self.level.get().saturating_sub(1), now_us);
     }
 
     fn set_level(&self, level: u8, now_us: u64) {

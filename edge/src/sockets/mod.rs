@@ -14,8 +14,11 @@ use std::{
 pub(crate) use batch::{Answers, BATCH_DATAGRAMS_MAX, Batch, Datagram, Received, Sent, WayBack};
 pub(crate) use wait::Waiter;
 
-/// What SO_MEMINFO gives: this many numbers (SK_MEMINFO_VARS), of which the last counts drops (SK_MEMINFO_DROPS).
+/// What SO_MEMINFO gives: this many numbers (SK_MEMINFO_VARS), the bytes of what has been received and not been read among
+/// them (SK_MEMINFO_RMEM_ALLOC), how many there may be (SK_MEMINFO_RCVBUF), and drops (SK_MEMINFO_DROPS).
 const MEMINFO_WORDS: usize = 9;
+const MEMINFO_RECEIVED: usize = 0;
+const MEMINFO_RECEIVE_BUFFER: usize = 1;
 const MEMINFO_DROPS: usize = 8;
 
 /// A bound UDP socket of one lane.
@@ -52,6 +55,18 @@ impl UdpSocket {
 
     /// Datagrams that the kernel had no room for, since the socket was opened; wraps.
     pub(crate) fn dropped(&self) -> u32 {
+        self.memory()[MEMINFO_DROPS]
+    }
+
+    /// How full its receive buffer is.
+    pub(crate) fn fill_percent(&self) -> u8 {
+        let memory = self.memory();
+        let (used, room) = (u64::from(memory[MEMINFO_RECEIVED]), u64::from(memory[MEMINFO_RECEIVE_BUFFER]));
+        u8::try_from((used * 100).checked_div(room).unwrap_or(0)).unwrap_or(100).min(100)
+    }
+
+    /// What the kernel says of its memory; zeros where it says nothing.
+    fn memory(&self) -> [u32; MEMINFO_WORDS] {
         let mut memory = [0_u32; MEMINFO_WORDS];
         let mut length = size_of_val(&memory) as libc::socklen_t;
         // SAFETY: the descriptor is open for as long as `self` is, and the kernel writes at most the `length` bytes that
@@ -65,7 +80,7 @@ impl UdpSocket {
                 &raw mut length,
             )
         };
-        if result == 0 { memory[MEMINFO_DROPS] } else { 0 }
+        if result == 0 { memory } else { [0; MEMINFO_WORDS] }
     }
 
     /// Whether it is bound to the wildcard address.

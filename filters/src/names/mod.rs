@@ -43,8 +43,9 @@ use tick::Ticker;
 
 /// What a name that does not exist is worth less, below an attacked suffix: it is answered while there is capacity.
 const RANDOM_NAME_PENALTY: u8 = 30;
-/// And one that was asked for a moment ago: random names come once, real clients try again.
-const RECENT_NAME_PENALTY: u8 = 15;
+/// And one that was asked for a moment ago, or again and again before the attack: random names come once, real clients try
+/// again. Whoever asks for each of his twice is still left out before those who ask for what there is.
+pub(crate) const KNOWN_NAME_PENALTY: u8 = 5;
 /// Misses below an attacked suffix get this part of the zone's budget, and half of what others leave.
 const ATTACKED_BUDGET_PART: f64 = 0.125;
 /// Misses of names that nobody has seen leave this part of the burst to those that exist.
@@ -192,8 +193,8 @@ impl Names {
         }
         let trusted = admission.known_good || view.proof != Proof::None;
         match (self.failing.meet(hash), failure) {
-            (Acquaintance::Familiar, _) => Finding::Fine,
-            (Acquaintance::Recent, _) if trusted => Finding::Penalty(RECENT_NAME_PENALTY),
+            (Acquaintance::Familiar, _) => Finding::Penalty(KNOWN_NAME_PENALTY),
+            (Acquaintance::Recent, _) if trusted => Finding::Penalty(KNOWN_NAME_PENALTY),
             (Acquaintance::Unheard, _) if trusted => Finding::Penalty(RANDOM_NAME_PENALTY),
             (Acquaintance::Recent, _) if defences.slip > 0 => Finding::Slip,
             (_, Failure { nth, .. }) if nth.checked_rem(defences.slip) == Some(0) => Finding::Slip,

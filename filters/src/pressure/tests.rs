@@ -3,7 +3,7 @@
 use super::*;
 
 /// Queries that a lane's socket holds; what comes when it is full is lost.
-const QUEUE_MAX: usize = 5_000;
+const QUEUE_MAX: usize = 10_000;
 const BATCH: usize = 64;
 const DROP_NS: u64 = 1_200;
 const ANSWER_NS: u64 = 4_000;
@@ -21,11 +21,13 @@ struct Lane {
 struct Fate {
     came: u64,
     served: u64,
+    /// Left out, or there was no room; the others may wait yet.
+    lost: u64,
 }
 
 impl Fate {
     fn share(self) -> f64 {
-        self.served as f64 / self.came.max(1) as f64
+        1.0 - self.lost as f64 / self.came.max(1) as f64
     }
 }
 
@@ -51,10 +53,13 @@ impl Lane {
                 if serves {
                     self.pressure.bore(penalty);
                     fates[usize::from(place)].served += 1;
+                } else {
+                    fates[usize::from(place)].lost += 1;
                 }
             }
             let now_us = self.now_ns / 1000;
-            self.pressure.turn(batch == BATCH, || Now::from_us(now_us));
+            let fill = self.queue.len() * 100 / QUEUE_MAX;
+            self.pressure.turn(batch == BATCH, || fill as u8, || Now::from_us(now_us));
             self.arrived += total * (self.now_ns - began_ns) as f64 / 1e9;
             while self.arrived >= 1.0 {
                 self.arrived -= 1.0;
@@ -64,6 +69,8 @@ impl Lane {
                 fates[place].came += 1;
                 if self.queue.len() < QUEUE_MAX {
                     self.queue.push_back(place as u8);
+                } else {
+                    fates[place].lost += 1;
                 }
             }
         }
@@ -108,7 +115,7 @@ fn what_has_hardly_any_part_in_it_does_not_suffer_for_long() {
         (0..640).for_each(|_| lane.pressure.looked_at());
         lane.pressure.bore(30);
         let now_us = lane.now_ns / 1000;
-        lane.pressure.turn(true, || Now::from_us(now_us));
+        lane.pressure.turn(true, || 90, || Now::from_us(now_us));
         lane.now_ns += 500_000;
     }
     assert!(!lane.pressure.is_on(), "to leave out one of 640 does not help");
@@ -121,7 +128,7 @@ fn a_standstill_of_the_machine_costs_little() {
     let mut fates = vec![Fate::default(); 2];
     for _ in 0..20 {
         lane.run(500, &crowd).iter().zip(&mut fates).for_each(|(new, sum)| {
-            (sum.came, sum.served) = (sum.came + new.came, sum.served + new.served);
+            (sum.came, sum.lost) = (sum.came + new.came, sum.lost + new.lost);
         });
         // Nothing is done for 10 ms, and all the while they come.
         (0..1_200).for_each(|_| lane.queue.push_back(1));

@@ -12,7 +12,7 @@ use crate::{LabError, random::Random};
 /// Names that everybody wants: those of one site.
 const NAMES: usize = 4;
 /// One in so many resolvers is one that asks every day.
-const KNOWN_ONE_IN: usize = 4;
+const KNOWN_ONE_IN: u64 = 4;
 /// Resolvers that are asking at the same time, at most: each asks its next question when all others have asked one.
 const ASKING_MAX: usize = 20_000;
 /// And to begin with.

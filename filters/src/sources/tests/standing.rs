@@ -243,7 +243,7 @@ fn above_capacity_those_that_are_known_come_first() {
     for ms in 0..50_u64 {
         let now = Now::from_us(2_000_000 + ms * 1000);
         (0..64).for_each(|_| bench.lane.pressure().bore(1));
-        bench.lane.pressure().turn(true, || now);
+        bench.lane.pressure().turn(true, || 90, || now);
     }
     bench.at_s(2.05);
     assert_eq!(bench.ask("192.0.2.1").verdict, Verdict::Serve);
