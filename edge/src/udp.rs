@@ -205,13 +205,14 @@ impl UdpWorker {
                 self.take(Stage::Reading, &datagram);
             }
             if let Some(mut seen) = line::see(datagram.bytes, &client_of(&datagram), context) {
-                if received.len() >= TOUCHED_MIN {
-                    context.gate.touch(&mut seen.view);
-                }
+                context.gate.hash(&mut seen.view);
                 looked.push((index, datagram, seen));
             }
         };
         contain_each(received.len(), look, |index, why| self.panicked(Stage::Reading, received.get(index), why));
+        if looked.len() >= TOUCHED_MIN {
+            context.gate.touch_all(looked.iter().map(|(_, _, seen)| &seen.view));
+        }
         let mut admitted: ArrayVec<(Admission, u16), BATCH_DATAGRAMS_MAX> = ArrayVec::new();
         let mut worst = 0;
         let admit = |place: usize| {

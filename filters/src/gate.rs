@@ -91,14 +91,24 @@ impl Gate<'_> {
         self.lane.filters.quarantine.find(view, self.now) == Finding::Drop && self.is_kept_away()
     }
 
-    /// Brings near what the verdict on this query will need. For all queries of a batch before the first is admitted: then
-    /// the processor waits for all of it at once. Without it the verdicts are the same. The question stays what it is after
-    /// that.
+    /// Makes the hashes that the tables are looked up by, once for all of them. The question stays what it is after that.
     #[inline]
-    pub fn touch(&self, view: &mut View<'_>) {
+    pub fn hash(&self, view: &mut View<'_>) {
         if !self.is_off() {
-            std::hint::black_box(self.lane.filters.sources.touch(view, &self.policy));
+            self.lane.filters.sources.hash(view, &self.policy);
         }
+    }
+
+    /// Brings near what the verdicts on these queries, of which the hashes are made, will need: for all queries of a batch
+    /// before the first is admitted. In a loop that does nothing else the processor waits for dozens of them at once; without
+    /// it the verdicts are the same.
+    #[inline]
+    pub fn touch_all<'v>(&self, views: impl Iterator<Item = &'v View<'v>>) {
+        if self.is_off() {
+            return;
+        }
+        let Filters { sources, names, .. } = &*self.lane.filters;
+        std::hint::black_box(views.fold(0, |near, view| near ^ sources.touch(view) ^ names.touch(view)));
     }
 
     /// Counts it, if what has killed is kept away at all.

@@ -57,6 +57,13 @@ impl Budgets {
         std::mem::size_of_val(&*self.buckets)
     }
 
+    /// Brings the bucket of this hash near.
+    #[inline]
+    pub(crate) fn touch(&self, hash: u64) -> u64 {
+        let bucket = self.buckets.get(hash as usize & (self.buckets.len() - 1));
+        bucket.map_or(0, |Bucket([first, ..])| first.load(Relaxed))
+    }
+
     /// Takes one from the budget of the key with this hash.
     #[inline]
     pub(crate) fn take(&self, hash: u64, limit: Limit, now: Now) -> Budget {

@@ -202,6 +202,12 @@ impl Names {
         }
     }
 
+    /// Brings near what the verdict on an answer will need.
+    #[inline]
+    pub(crate) fn touch(&self, view: &View<'_>) -> u64 {
+        view.asked.map_or(0, |asked| self.responses.touch(&view.hashes, asked.qtype))
+    }
+
     /// An answer that is about to go out over UDP to an unproven source.
     #[inline]
     pub(crate) fn response_rate(

@@ -6,7 +6,8 @@
 use config::Defences;
 
 use super::budget::{Budget, Budgets, Limit};
-use crate::{Found, Kind, Now, View, hash::Hasher, verdict::Finding};
+use crate::{Found, Hashes, Kind, Now, View, hash::Hasher, verdict::Finding};
+use wire::Rtype;
 
 /// Eight budgets each, of prefix, kind of answer and name.
 const ANSWER_BUCKETS: usize = 16_384;
@@ -63,6 +64,13 @@ impl Responses {
         }
     }
 
+    /// Brings near what will be asked if there is an answer.
+    #[inline]
+    pub(crate) fn touch(&self, hashes: &Hashes, qtype: Rtype) -> u64 {
+        let subject = alike(hashes.qname, qtype.0, Kind::Answer);
+        self.answers.touch(self.hasher.words(hashes.prefix, subject)) ^ self.prefixes.touch(hashes.prefix)
+    }
+
     /// What stands for all answers that are alike: name and type; the zone of what does not exist, and of errors; where a
     /// referral leads to.
     fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
@@ -72,8 +80,13 @@ impl Responses {
             (Kind::Referral, _) => (found.cut.map_or_else(of_zone, |cut| self.hasher.name(cut)), 0),
             _ => (of_zone(), 0),
         };
-        of_name.wrapping_add((u64::from(qtype) << 8 | found.kind as u64).wrapping_mul(SPREAD))
+        alike(of_name, qtype, found.kind)
     }
+}
+
+#[inline]
+fn alike(of_name: u64, qtype: u16, kind: Kind) -> u64 {
+    of_name.wrapping_add((u64::from(qtype) << 8 | kind as u64).wrapping_mul(SPREAD))
 }
 
 fn above(nth: u8, slip: u32) -> Finding {

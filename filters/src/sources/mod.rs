@@ -120,15 +120,22 @@ impl Sources {
         if policy.limits.block.contains(view.source) { Finding::Drop } else { Finding::Fine }
     }
 
-    /// Brings near what the verdict will need.
+    /// Makes the hashes that all tables are looked up by.
     #[inline]
-    pub(crate) fn touch(&self, view: &mut View<'_>, policy: &Policy) -> u64 {
+    pub(crate) fn hash(&self, view: &mut View<'_>, policy: &Policy) {
         let Limits { ipv4_prefix, ipv6_prefix, .. } = policy.limits;
         view.hashes.prefix = view.prefix_hash(&self.name_hasher, ipv4_prefix, ipv6_prefix);
         view.hashes.source = self.source_hash(view, Key::of(view.source));
         view.hashes.qname = view.qname_hash(&self.name_hasher);
-        let row = self.table.row(view.hashes.source).map_or(0, Row::touch);
-        row ^ view.asked.map_or(0, |asked| self.repeats.touch(self.question(view.hashes.source, view, &asked)))
+    }
+
+    /// Brings near what the verdict on a view with hashes will need.
+    #[inline]
+    pub(crate) fn touch(&self, view: &View<'_>) -> u64 {
+        let hashes = &view.hashes;
+        let row = self.table.row(hashes.source).map_or(0, Row::touch);
+        let question = view.asked.map_or(0, |asked| self.repeats.touch(self.question(hashes.source, view, &asked)));
+        row ^ question ^ self.prefix_budgets.touch(hashes.prefix)
     }
 
     #[inline]

@@ -42,6 +42,12 @@ impl Sketch {
         least
     }
 
+    /// Brings the places near.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u64 {
+        self.places(hash).into_iter().flatten().fold(0, |near, place| near ^ u64::from(place.load(Relaxed)))
+    }
+
     /// How far ahead the budget of who has this hash is used up.
     pub(super) fn ahead(&self, hash: u64, now: Now) -> u32 {
         let ahead = |place: &AtomicU32| gcra::ahead(place.load(Relaxed), gcra::units(now), u32::MAX);

@@ -226,7 +226,8 @@ impl World {
         let asked = Asked { qname: query.qname.as_ref(), qtype: query.qtype };
         let mut view =
             View { source: query.source, proof, message: &[0; 40], asked: Some(asked), hashes: Hashes::default() };
-        gate.touch(&mut view);
+        gate.hash(&mut view);
+        gate.touch_all([&view].into_iter());
         let admission = gate.admit(&view);
         if admission.verdict != Verdict::Serve {
             return (admission.verdict, admission.penalty);
