@@ -205,7 +205,7 @@ impl UdpWorker {
                 self.take(Stage::Reading, &datagram);
             }
             if let Some(mut seen) = line::see(datagram.bytes, &client_of(&datagram), context) {
-                context.gate.hash(&mut seen.view);
+                context.gate.make_hashes(&mut seen.view);
                 looked.push((index, datagram, seen));
             }
         };

@@ -93,9 +93,9 @@ impl Gate<'_> {
 
     /// Makes the hashes that the tables are looked up by, once for all of them. The question stays what it is after that.
     #[inline]
-    pub fn hash(&self, view: &mut View<'_>) {
+    pub fn make_hashes(&self, view: &mut View<'_>) {
         if !self.is_off() {
-            self.lane.filters.sources.hash(view, &self.policy);
+            self.lane.filters.sources.make_hashes(view, &self.policy);
         }
     }
 

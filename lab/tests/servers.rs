@@ -18,6 +18,22 @@ const DEADLINE: Duration = Duration::from_secs(30);
 type Result = std::result::Result<(), Box<dyn std::error::Error>>;
 
 #[test]
+fn a_knot_stays_on_the_core_it_was_given() -> Result {
+    let lab = Lab::new("knot-core")?;
+    let net = lab.build(&topologies::hidden_origin())?;
+    let core = std::thread::available_parallelism()?.get() - 1;
+    let zone = ZoneSpec::text("example.com", zone_text::small("example.com"));
+    let knot = Knot::at(net.host("edge1")).zone(zone).core(Some(core)).start()?;
+    let threads = std::fs::read_dir(format!("/proc/{}/task", knot.process().pid()))?;
+    for thread in threads {
+        let status = std::fs::read_to_string(thread?.path().join("status"))?;
+        let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).map(str::trim);
+        assert_eq!(cores, Some(core.to_string().as_str()), "{status}");
+    }
+    Ok(())
+}
+
+#[test]
 fn peers_follow_a_named_and_strangers_are_counted() -> Result {
     let lab = Lab::new("peers")?;
     let net = lab.build(&topologies::hidden_origin())?;

@@ -68,6 +68,19 @@ Examples:
 All modes, normal rates and listed sources are those of the network file again. What was learned stays.
 Exit codes: 0 done, 1 it could not be done, 2 wrong usage.";
 
+const RELEASE_EXAMPLES: &str = "\
+Examples:
+  What is kept away since its like crashed or hung an answer, and the third of it answered again:
+    parapet defences
+    parapet defences release 3
+  All of it, once the new version is installed:
+    parapet defences release all
+
+It counts at once. What killed is kept in the state folder under queries-of-death: a restart before its
+time is over (quarantine_s) keeps it away again. To have nothing kept away at all:
+`parapet defences set query-of-death off`.
+Exit codes: 0 done, 1 it could not be done, 2 wrong usage.";
+
 const BLOCK_EXAMPLES: &str = "\
 Examples:
   For ten minutes, on this machine's node:
@@ -139,6 +152,17 @@ pub(crate) struct NormalArguments {
 #[derive(Debug, Args)]
 #[command(after_long_help = RESTORE_EXAMPLES)]
 pub(crate) struct RestoreArguments {
+    #[command(flatten)]
+    order: OrderArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = RELEASE_EXAMPLES)]
+pub(crate) struct ReleaseArguments {
+    /// The numbers that `parapet defences` shows, or `all`.
+    #[arg(value_name = "NUMBER", required = true, value_parser = parse_release)]
+    what: Vec<Option<u32>>,
+
     #[command(flatten)]
     order: OrderArguments,
 }
@@ -240,6 +264,14 @@ fn parse_prefix(text: &str) -> Result<Prefix, String> {
     text.parse().map_err(|why| format!("expected {why}"))
 }
 
+/// None: all.
+fn parse_release(text: &str) -> Result<Option<u32>, String> {
+    if text == ALL {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| format!("expected a number that `parapet defences` shows, or {ALL}"))
+}
+
 /// An order must last a little to be one.
 fn parse_lasting(text: &str) -> Result<Duration, String> {
     let seconds = parse_time(text)?;
@@ -258,6 +290,11 @@ pub(crate) fn normal(arguments: &NormalArguments) -> Result<(), Failure> {
 
 pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
     give(&arguments.order, Order::Restore)
+}
+
+pub(crate) fn release(arguments: &ReleaseArguments) -> Result<(), Failure> {
+    let numbers = arguments.what.iter().filter_map(|what| *what).collect();
+    give(&arguments.order, Order::Release { numbers })
 }
 
 pub(crate) fn block(arguments: &BlockArguments) -> Result<(), Failure> {
@@ -408,6 +445,11 @@ pub(crate) fn describe(order: &Order, given: &Ordered) -> String {
             }
         }
         Order::Restore => "the network file alone counts again".to_owned(),
+        Order::Release { numbers } if numbers.is_empty() => "nothing is kept away for a query of death".to_owned(),
+        Order::Release { numbers } => {
+            let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+            format!("{} may be asked for again", numbers.join(", "))
+        }
     };
     if !given.changed {
         words.push_str(", as it was before");
@@ -476,6 +518,9 @@ mod tests {
             None,
             "what is normal for the node is as the file has it, or as it was learned",
         );
+        let release = |numbers: &[u32]| Order::Release { numbers: numbers.to_vec() };
+        check(release(&[3, 5]), true, Some("until"), "3, 5 may be asked for again; until");
+        check(release(&[]), false, None, "nothing is kept away for a query of death, as it was before");
         check(Order::Restore, false, None, "the network file alone counts again, as it was before");
     }
 }

@@ -122,7 +122,7 @@ impl Sources {
 
     /// Makes the hashes that all tables are looked up by.
     #[inline]
-    pub(crate) fn hash(&self, view: &mut View<'_>, policy: &Policy) {
+    pub(crate) fn make_hashes(&self, view: &mut View<'_>, policy: &Policy) {
         let Limits { ipv4_prefix, ipv6_prefix, .. } = policy.limits;
         view.hashes.prefix = view.prefix_hash(&self.name_hasher, ipv4_prefix, ipv6_prefix);
         view.hashes.source = self.source_hash(view, Key::of(view.source));

@@ -139,7 +139,7 @@ impl Chain {
         for (view, (source, qname)) in views.iter_mut().zip(batch) {
             let asked = Some(Asked { qname: qname.as_ref(), qtype: Rtype::A });
             let seen = View { source: *source, proof: Proof::None, message: &[], asked, hashes: Hashes::default() };
-            gate.hash(view.insert(seen));
+            gate.make_hashes(view.insert(seen));
         }
         gate.touch_all(views.iter().flatten());
         let served = views.iter().flatten().filter(|view| self.verdict(&gate, view) == Verdict::Serve).count();

@@ -102,10 +102,10 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',')]
     attacks: Vec<Attack>,
     /// attack: seconds of rest after each attack, so that no defence is still armed by the one before.
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(4..=120))]
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u32).range(4..=120))]
     rest: u32,
     /// attack: seconds in which a subject learns what is normal, and who is good.
-    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(5..=600))]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=600))]
     warm_up: u32,
     /// attack: zones that are filled on demand, and what the origin is asked; parapet and dnsdist do that.
     #[arg(long)]

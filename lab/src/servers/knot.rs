@@ -2,8 +2,14 @@
 
 use std::{
     fmt::Write as _,
+    fs,
     ops::{Deref, DerefMut},
     path::Path,
+};
+
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
 };
 
 use super::{
@@ -12,7 +18,7 @@ use super::{
     write,
     zone::{self, file_name},
 };
-use crate::{LabError, Namespace, Output};
+use crate::{LabError, Namespace, Output, until};
 
 /// A running Knot.
 pub struct Knot {
@@ -39,6 +45,23 @@ impl Knot {
         self.control(&["-b", "zone-reload", &name]).map(|_| ())
     }
 
+    /// Have all its threads on this core. It binds those that answer over UDP to cores of its own choice, the first of them to
+    /// the first core, whatever it was started with: there it would take time from whoever asks it.
+    fn keep_to(&self, core: usize) -> Result<(), LabError> {
+        let mut cores = CpuSet::new();
+        cores.set(core).map_err(LabError::errno(format!("choosing core {core}")))?;
+        // Its threads are there, and have bound themselves, before it listens to orders.
+        until("Knot to listen to orders", READY_DEADLINE, || self.control(&["status"]).ok())?;
+        let folder = format!("/proc/{}/task", self.server.process().pid());
+        let threads = fs::read_dir(&folder).map_err(LabError::io("looking for Knot's threads"))?;
+        let numbers = threads.flatten().filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+        for number in numbers {
+            sched_setaffinity(Pid::from_raw(number), &cores)
+                .map_err(LabError::errno(format!("keeping Knot to core {core}")))?;
+        }
+        Ok(())
+    }
+
     /// Forget all differences.
     pub fn lose_differences(&self) -> Result<(), LabError> {
         self.own.iter().try_for_each(|zone| self.control(&["-f", "zone-purge", "+journal", &zone.name]).map(|_| ()))
@@ -62,7 +85,9 @@ impl PeerBuilder<Knot> {
         for zone in &self.own {
             server.wait_for_zone(&zone.name, 1, READY_DEADLINE)?;
         }
-        Ok(Knot { server, own: self.own })
+        let knot = Knot { server, own: self.own };
+        self.core.map_or(Ok(()), |core| knot.keep_to(core))?;
+        Ok(knot)
     }
 
     fn configuration(&self, folder: &Path) -> Result<String, LabError> {

@@ -19,7 +19,7 @@ use filters::Filters;
 use tokio::sync::watch;
 
 /// Their folder in the state folder.
-const FOLDER: &str = "queries-of-death";
+pub(super) const FOLDER: &str = "queries-of-death";
 /// Messages that are written there in all.
 const WRITTEN_MAX: usize = 100;
 /// Of one kind: of what is kept away for it.

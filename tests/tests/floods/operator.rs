@@ -9,7 +9,7 @@ use parapet_lab::attack::Attack;
 use parapet_lab::{Edge, until};
 use serde_json::Value;
 
-use crate::scene::{DEADLINE, FLOODER, Scene, ZONE, defences};
+use crate::scene::{DEADLINE, FLOODER, Scene, ZONE, defences, question};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 9, 9);
 
@@ -69,6 +69,32 @@ fn random_names_are_told_by_their_suffix() {
 }
 
 #[test]
+fn what_killed_before_the_start_is_kept_away_until_it_is_released() {
+    let scene = Scene::new("floods-release");
+    let mut edge = scene.edge("");
+    let (killer, other) = (format!("n7.{ZONE}"), format!("n8.{ZONE}"));
+    assert!(scene.ask(CLIENT, &killer).is_some());
+    edge.stop().expect("parapet");
+    // As a process leaves it that was killed while it answered: when, how many before, how, where.
+    let folder = edge.state().join("queries-of-death");
+    fs::create_dir_all(&folder).expect("a folder");
+    let now_s = std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs();
+    fs::write(folder.join(format!("{now_s}-000-crash-answering.bin")), question(&killer)).expect("a message");
+    edge.start_again().expect("parapet");
+    scene.wait(&edge);
+    assert!(scene.ask(CLIENT, &killer).is_none() && scene.ask(CLIENT, &other).is_some());
+    let kept = defences(&edge)["quarantine"].as_array().expect("a quarantine").clone();
+    assert!(!kept.is_empty() && kept.iter().any(|one| one["dropped"].as_u64() > Some(0)), "{kept:#?}");
+    let refused = edge.ask(&["defences", "release", "4711"]).expect_err("nothing has that number");
+    assert!(refused.to_string().contains("nothing with the number 4711"), "{refused}");
+    for one in &kept {
+        edge.ask(&["defences", "release", &one["number"].to_string()]).expect("an order");
+    }
+    assert!(scene.ask(CLIENT, &killer).is_some(), "at once");
+    assert_eq!(defences(&edge)["quarantine"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
 fn orders_go_to_all_nodes_of_the_file_by_their_apis() {
     let scene = Scene::new("floods-api");
     let folder = tempfile::tempdir().expect("a folder");
@@ -84,7 +110,7 @@ fn orders_go_to_all_nodes_of_the_file_by_their_apis() {
     let binary = parapet_lab::parapet_binary().expect("parapet");
     let order = |arguments: &[&str]| {
         let program = scene.host("edge").program(&binary.to_string_lossy()).args(arguments);
-        let program = program.args(&["--all", "--json", "--config", &file.to_string_lossy()]);
+        let program = program.args(["--all", "--json", "--config", &file.to_string_lossy()]);
         let output = program.run().and_then(|output| output.success()).expect("an order");
         let answers: Value = serde_json::from_str(&output.stdout).expect("JSON");
         assert_eq!((&answers[0]["node"], &answers[0]["error"]), (&"edge".into(), &Value::Null), "{answers:#}");

@@ -134,7 +134,7 @@ impl Scene {
     }
 }
 
-fn question(name: &str) -> Vec<u8> {
+pub(crate) fn question(name: &str) -> Vec<u8> {
     let name = name.parse().expect("a name");
     Question { name, rtype: Rtype::A, dnssec: false, udp_bytes_max: None }.to_bytes(9)
 }

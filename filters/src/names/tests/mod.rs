@@ -226,7 +226,7 @@ impl World {
         let asked = Asked { qname: query.qname.as_ref(), qtype: query.qtype };
         let mut view =
             View { source: query.source, proof, message: &[0; 40], asked: Some(asked), hashes: Hashes::default() };
-        gate.hash(&mut view);
+        gate.make_hashes(&mut view);
         gate.touch_all([&view].into_iter());
         let admission = gate.admit(&view);
         if admission.verdict != Verdict::Serve {

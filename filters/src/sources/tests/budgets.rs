@@ -117,7 +117,7 @@ fn another_case_is_the_same_question_and_another_type_is_not() {
         let mut view = view(address("192.0.2.1"), Proof::None, &qname);
         let asked = Asked { qtype: Rtype(qtype), ..view.asked.unwrap() };
         let before = sources.question(7, &view, &asked);
-        sources.hash(&mut view, &bench.filters.policy());
+        sources.make_hashes(&mut view, &bench.filters.policy());
         sources.touch(&view);
         assert_eq!(sources.question(7, &view, &asked), before, "touching makes no difference");
         before

@@ -179,7 +179,7 @@ fn touching_changes_nothing() {
     let bench = Bench::new(|_| {});
     let apex = name("example.com");
     let (gate, mut view) = (bench.lane.gate(bench.now), view(address("192.0.2.1"), Proof::None, &apex));
-    gate.hash(&mut view);
+    gate.make_hashes(&mut view);
     (0..1000).for_each(|_| gate.touch_all([&view].into_iter()));
     assert_eq!(bench.filters.counts(), crate::Counts::default());
     assert_eq!(bench.filters.explain(address("192.0.2.1"), bench.now, 0).standing, crate::SourceStanding::NeverSeen);

@@ -35,6 +35,7 @@ use self::merged::Said;
 use self::orders::{Order, Orders, OrdersFile};
 use self::report::{Armed, DefencesReport, KeptEvent, LearnedStatus, OrderGiven};
 use crate::reload::unix_s;
+use crate::services::deaths;
 
 /// The running defences.
 #[derive(Debug)]
@@ -213,6 +214,9 @@ impl DefencesView {
     }
 
     fn carry_out(&self, order: Order) -> Result<OrderGiven, String> {
+        if let Order::Release { numbers } = order {
+            return self.release(&numbers);
+        }
         let mut rules = lock(&self.0.rules);
         let told = format!("{order:?}");
         let note = note(&rules, &order);
@@ -225,6 +229,22 @@ impl DefencesView {
         self.put_in_force(&mut rules);
         tracing::info!(order = told, "an order changed the defences");
         Ok(OrderGiven { changed: true, not_kept: self.keep_orders(&mut rules), note })
+    }
+
+    /// Has what is kept away answered again.
+    fn release(&self, numbers: &[u32]) -> Result<OrderGiven, String> {
+        let kept: Vec<_> = self.0.filters.quarantined(edge::filter_time());
+        if let Some(unknown) = numbers.iter().find(|number| kept.iter().all(|kept| kept.number != **number)) {
+            return Err(format!("nothing with the number {unknown} is kept away: `parapet defences` lists what is"));
+        }
+        let mut changed = false;
+        for kept in kept.iter().filter(|kept| numbers.is_empty() || numbers.contains(&kept.number)) {
+            changed |= self.0.filters.release(kept.number);
+            tracing::info!(like = kept.like, "an order released a query of death");
+        }
+        let note =
+            changed.then(|| format!("until its time is over a restart keeps away again what is in {}", deaths::FOLDER));
+        Ok(OrderGiven { changed, not_kept: None, note })
     }
 
     /// Writes the orders; says why not, and has it shown as long as it is so.

@@ -79,6 +79,13 @@ pub(crate) enum Order {
     },
     /// Forgets all orders: the file alone counts.
     Restore,
+    /// Answers again what is kept away since its like crashed or hung an answer. It is over once it is done: nothing of it is
+    /// kept.
+    Release {
+        /// What is to be released, by the numbers that the status has; without any, all.
+        #[serde(default)]
+        numbers: Vec<u32>,
+    },
 }
 
 /// A source that was put on a list, or taken from all.
@@ -123,6 +130,7 @@ impl Orders {
             }
             Order::SetNormal { zone, per_s } => self.set_normal(zone.as_deref(), per_s)?,
             Order::Restore => *self = Self::default(),
+            Order::Release { .. } => {}
         }
         Ok(*self != before)
     }

@@ -20,7 +20,7 @@ use super::{print, print_json};
 use crate::cli::{OrderArguments, ShowArguments};
 use crate::control::defences::ExplainSource;
 use crate::control::protocol::{Answer, Request};
-use crate::defend::{self, NormalArguments, RestoreArguments, SetArguments};
+use crate::defend::{self, NormalArguments, ReleaseArguments, RestoreArguments, SetArguments};
 use crate::failure::Failure;
 use crate::nodes::ask_all;
 use crate::reload::unix_s;
@@ -36,6 +36,7 @@ Examples:
     parapet defences set client observe           count what it would do, and do nothing
     parapet defences normal 20000                 what is normal, for a day that is not
     parapet defences restore                      as the network file has it
+    parapet defences release 3                    answer again what once killed an answer
 
 In a flood: `parapet top` shows who asks for what, `parapet explain-source ADDRESS` what becomes of one,
 `parapet block PREFIX --for 10m` and `parapet allow PREFIX` what you know better.";
@@ -70,6 +71,8 @@ enum What {
     Normal(NormalArguments),
     /// Forget all such orders: the network file alone counts again.
     Restore(RestoreArguments),
+    /// Answer again what is kept away since its like crashed or hung an answer.
+    Release(ReleaseArguments),
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +93,7 @@ pub(crate) fn defences(arguments: &DefencesArguments) -> Result<(), Failure> {
         Some(What::Set(set)) => return defend::set(set),
         Some(What::Normal(normal)) => return defend::normal(normal),
         Some(What::Restore(restore)) => return defend::restore(restore),
+        Some(What::Release(release)) => return defend::release(release),
         None => {}
     }
     let show = &arguments.order.show;
