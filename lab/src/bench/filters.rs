@@ -196,7 +196,7 @@ impl Numbers {
     fn next(&mut self, case: &Case) -> (IpAddr, u64) {
         self.0 += 1;
         let random = mix(self.0);
-        let source = mix(1 << 40 | (random >> 20) % case.sources) as u32;
+        let source = mix((1 << 40) | ((random >> 20) % case.sources)) as u32;
         (IpAddr::from(source.to_be_bytes()), mix(random) % NAMES)
     }
 
@@ -204,7 +204,7 @@ impl Numbers {
         batch.clear();
         batch.extend((0..BATCH).map(|_| {
             let (source, name) = self.next(case);
-            (source, names[name as usize].clone())
+            (source, names[name as usize])
         }));
     }
 }
