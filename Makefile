@@ -1,7 +1,7 @@
 # The commands of README.md and CONTRIBUTING.md. Each sets the machine up first; see scripts/setup.
 
 CARGO ?= cargo
-BENCHES ?= answers transfer change start catalog ondemand failover attack
+BENCHES ?= answers transfer change start catalog ondemand failover attack filters
 FUZZ_SECONDS ?= 60
 
 .PHONY: demo test lint bench fuzz setup build-release
