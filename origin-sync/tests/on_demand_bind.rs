@@ -175,7 +175,8 @@ fn the_first_miss_may_fetch_the_whole_zone() {
     assert_eq!((status.state, status.attempting), (origin_sync::ZoneCondition::OnDemand, false));
     assert_eq!(ask(&edge, "www.zone.test", Rtype::A).kind(), Kind::Found);
     edge.wait_for_serial(ZONE, 7);
-    assert_eq!(edge.status(ZONE).state, origin_sync::ZoneCondition::Serving);
+    // It is served a moment before the status says so.
+    wait_for("the status", || (edge.status(ZONE).state == origin_sync::ZoneCondition::Serving).then_some(()));
     // From now on it is kept like a copy.
     origin.update("update add new.zone.test 300 A 192.0.2.9");
     edge.notify(ZONE, 8);
