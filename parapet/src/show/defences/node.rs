@@ -167,9 +167,9 @@ fn quarantine(quarantine: &[QuarantineStatus], now_unix_s: f64) -> String {
     }
     let row = |kept: &QuarantineStatus| {
         let left = duration_words(kept.until_unix_s - now_unix_s);
-        vec![kept.number.to_string(), kept.like.clone(), kept.deaths.to_string(), kept.dropped.to_string(), left]
+        vec![kept.like.clone(), kept.number.to_string(), kept.deaths.to_string(), kept.dropped.to_string(), left]
     };
-    let header = ["number#", "query of death, kept away", "deaths#", "dropped#", "ends in#"];
+    let header = ["query of death, kept away", "number#", "deaths#", "dropped#", "ends in#"];
     render(&header, &quarantine.iter().map(row).collect::<Vec<_>>())
 }
 

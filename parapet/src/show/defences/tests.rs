@@ -163,8 +163,8 @@ source           list   by       ends in  why
 198.51.100.0/24  block  order      9m00s  flood of the 3rd
 192.0.2.53       allow  network        -  -
 
-query of death, kept away  deaths  dropped  ends in
-TXT of bad.example.com.         2       17    5m00s
+query of death, kept away  number  deaths  dropped  ends in
+TXT of bad.example.com.         1       2       17    5m00s
 
 events, the last first
   12s ago: random-source armed (node): 410000 a second where 2000 are normal or borne
