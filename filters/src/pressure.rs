@@ -1,8 +1,11 @@
 //! Whether a lane has more to answer than it can, and what it leaves out then: the worst first.
 //!
 //! ```text
-//! the socket's buffer    0 % ──────────── 25 % ─────── 37 % ────────── 60 % ────────── 100 %
-//! each 2 ms (10 ms)          (one part less)    as it is    two parts more   a class more    the kernel drops, blindly
+//! receive buffer   what is left out
+//!   0 to 24 %      a part less, each 10 ms
+//!  25 to 36 %      as it is
+//!  37 to 59 %      two parts more, each 2 ms
+//!  60 to 100 %     a class more, each 2 ms; at 100 % the kernel drops, blindly
 //! ```
 //!
 //! Queries are in classes by their penalties, and a class is left out in sixteenths. A class that has hardly anybody in it is
