@@ -16,9 +16,6 @@ use crate::{
 const MALFORMED_PENALTY: u8 = 40;
 /// What a query of a source that is not known to be good is worth less, above capacity.
 const UNKNOWN_PENALTY: u8 = 10;
-/// A truncated answer has to be sent as well: above capacity it counts as one to a query with this penalty, unless it is
-/// about a name that is known to fail.
-const SLIP_PENALTY: u8 = 30;
 
 /// What has killed, from a source that nothing else is done to.
 const DEADLY: Admission = Admission {
@@ -62,7 +59,7 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
                 _ => Finding::Fine,
             }
         });
-    let verdict = above_capacity(gate, &score, (0, SLIP_PENALTY));
+    let verdict = above_capacity(gate, &score, 0);
     count(gate, verdict);
     if verdict != Verdict::Serve {
         // The others are sampled when more is known of them.
@@ -72,27 +69,28 @@ pub(crate) fn admit(gate: &Gate<'_>, view: &View<'_>) -> Admission {
 }
 
 /// Above capacity the worst are left out: asked once, and again where more was found against it than `before`.
-fn above_capacity(gate: &Gate<'_>, score: &Score<'_>, (before, slip_penalty): (u8, u8)) -> Verdict {
+fn above_capacity(gate: &Gate<'_>, score: &Score<'_>, before: u8) -> Verdict {
     match (score.verdict, score.worst) {
         (Verdict::Serve, Some(filter)) if score.penalty > before && !gate.lane.pressure.serves(score.penalty) => {
             Verdict::Drop(filter)
         }
-        (Verdict::Slip(filter), _) if !gate.lane.pressure.serves(score.penalty.max(slip_penalty)) => {
+        (Verdict::Slip(filter), _) if !gate.lane.pressure.serves(score.penalty.max(score.slip_penalty)) => {
             Verdict::Drop(filter)
         }
         (verdict, _) => verdict,
     }
 }
 
-/// Tells the pressure what it could leave out and does not.
-fn weigh(gate: &Gate<'_>, verdict: Verdict, (penalty, slip_penalty): (u8, u8), admission: &Admission) {
+/// The verdict stands: tells the pressure what it could leave out and does not, and counts.
+fn settle(gate: &Gate<'_>, verdict: Verdict, score: &Score<'_>, admission: &Admission) {
     // Those that are not known have that penalty as soon as there is pressure.
-    let penalty = if admission.known_good { penalty } else { penalty.max(UNKNOWN_PENALTY) };
+    let penalty = if admission.known_good { score.penalty } else { score.penalty.max(UNKNOWN_PENALTY) };
     match verdict {
         Verdict::Serve => gate.lane.pressure.bore(penalty),
-        Verdict::Slip(_) => gate.lane.pressure.bore(penalty.max(slip_penalty)),
+        Verdict::Slip(_) => gate.lane.pressure.bore(penalty.max(score.slip_penalty)),
         Verdict::Drop(_) => {}
     }
+    count(gate, verdict);
 }
 
 fn count(gate: &Gate<'_>, verdict: Verdict) {
@@ -121,9 +119,8 @@ pub(crate) fn judge_miss(
     gate.lane.counts.zones.miss(zone.0);
     let mut score = continue_with(gate, admission);
     score.ask(Filter::Miss, || filters.names.miss(view, admission, zone, (&filters.lanes(), defences, gate.now)));
-    let verdict = above_capacity(gate, &score, (admission.penalty, SLIP_PENALTY));
-    weigh(gate, verdict, (score.penalty, SLIP_PENALTY), admission);
-    count(gate, verdict);
+    let verdict = above_capacity(gate, &score, admission.penalty);
+    settle(gate, verdict, &score, admission);
     if verdict != Verdict::Serve {
         gate.lane.counts.zones.query(zone.0);
         // The others are when the origin has answered.
@@ -141,18 +138,19 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     count_zone(gate, found);
     filters.names.found(view, found, gate.now);
     let mut score = continue_with(gate, admission);
-    let mut slip_penalty = SLIP_PENALTY;
+    let mut is_known = false;
     let goes_on = score.ask(Filter::RandomName, || match found.kind {
         Kind::NoName if !found.is_hit => {
             let finding = filters.names.random_name(view, admission, found, defences, gate.now);
-            if finding == Finding::Penalty(KNOWN_NAME_PENALTY) {
-                slip_penalty = KNOWN_NAME_PENALTY;
-            }
+            is_known = finding == Finding::Penalty(KNOWN_NAME_PENALTY);
             finding
         }
         _ => Finding::Fine,
     });
-    let mut verdict = above_capacity(gate, &score, (admission.penalty, slip_penalty));
+    if is_known {
+        score.slip_penalty = KNOWN_NAME_PENALTY;
+    }
+    let mut verdict = above_capacity(gate, &score, admission.penalty);
     // What is left out anyway is not looked up in yet another table.
     if goes_on && verdict == Verdict::Serve {
         let finds = || match view.proof {
@@ -160,11 +158,10 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
             Proof::Cookie | Proof::Stream => Finding::Fine,
         };
         if !score.ask(Filter::ResponseRate, finds) {
-            verdict = above_capacity(gate, &score, (score.penalty, slip_penalty));
+            verdict = above_capacity(gate, &score, score.penalty);
         }
     }
-    weigh(gate, verdict, (score.penalty, slip_penalty), admission);
-    count(gate, verdict);
+    settle(gate, verdict, &score, admission);
     let zone = found.zone.map(|(number, _)| number);
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
     let armed = filters.names.random_source_armed();

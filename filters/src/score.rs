@@ -7,6 +7,10 @@ use crate::{
     verdict::{Finding, PENALTY_MAX},
 };
 
+/// A truncated answer has to be sent as well: above capacity it counts as one to a query with this penalty, unless it is
+/// about a name that is known to fail.
+const SLIP_PENALTY: u8 = 30;
+
 /// The score of one query on its way down the chain.
 pub(crate) struct Score<'a> {
     policy: &'a Policy,
@@ -15,11 +19,21 @@ pub(crate) struct Score<'a> {
     pub(crate) penalty: u8,
     pub(crate) worst: Option<Filter>,
     worst_penalty: u8,
+    /// What a truncated answer to it counts as, at least.
+    pub(crate) slip_penalty: u8,
 }
 
 impl<'a> Score<'a> {
     pub(crate) fn new(policy: &'a Policy, counts: &'a LaneCounts) -> Score<'a> {
-        Score { policy, counts, verdict: Verdict::Serve, penalty: 0, worst: None, worst_penalty: 0 }
+        Score {
+            policy,
+            counts,
+            verdict: Verdict::Serve,
+            penalty: 0,
+            worst: None,
+            worst_penalty: 0,
+            slip_penalty: SLIP_PENALTY,
+        }
     }
 
     /// Asks a filter, unless it is off, and adds what it finds. Says whether the chain goes on.

@@ -29,6 +29,7 @@
 
 pub mod attack;
 pub mod clients;
+mod cores;
 pub mod counters;
 pub mod dns;
 mod error;

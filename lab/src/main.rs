@@ -53,7 +53,8 @@ enum Command {
     /// counters that no client packet reached the origin. Then a second network: a zone that is filled on demand and
     /// purged, a catalog that adds a zone, and what all edges say of all zones. Then a small internet: six edges
     /// announce one address, one after the other is killed, frozen, drained and cut off, and a timeline shows what each
-    /// region was answered. At last a flood beside real clients, without defences and with them. Explains each step and ends with a table; fails if something did not go as it should.
+    /// region was answered. At last a flood beside real clients, without defences and with them. Explains each step and
+    /// ends with a table; fails if something did not go as it should.
     Demo {
         /// What runs at the edges of the first part; a peer in place of Parapet shows what is Parapet's and what is
         /// DNS's. The other parts are shown with Parapet alone.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nix::{
-    sched::{CloneFlags, CpuSet, sched_setaffinity, setns},
+    sched::{CloneFlags, sched_setaffinity, setns},
     sys::{
         prctl::set_pdeathsig,
         signal::{SigSet, Signal},
@@ -19,7 +19,7 @@ use nix::{
 };
 
 use crate::{
-    LabError, Namespace, keeper,
+    LabError, Namespace, cores, keeper,
     process::{Process, TAIL_BYTES, read, tail},
     sweep,
 };
@@ -205,11 +205,7 @@ impl Program {
     fn prepare(&self, command: &mut Command) -> Result<(), LabError> {
         let namespace = self.namespace.file().try_clone().map_err(LabError::io("duplicating a namespace"))?;
         let parent = Pid::this();
-        let mut cores = CpuSet::new();
-        if let Some(core) = self.core {
-            cores.set(core).map_err(LabError::errno(format!("choosing core {core}")))?;
-        }
-        let pinned = self.core.is_some();
+        let cores = self.core.map(cores::only).transpose()?;
         let between_fork_and_exec = move || {
             setns(&namespace, CloneFlags::CLONE_NEWNET)?;
             // What the lab blocks in order to clean up on it, its children are to hear.
@@ -218,8 +214,8 @@ impl Program {
             if getppid() != parent {
                 return Err(std::io::Error::other("the lab ended meanwhile"));
             }
-            if pinned {
-                sched_setaffinity(Pid::from_raw(0), &cores)?;
+            if let Some(cores) = &cores {
+                sched_setaffinity(Pid::from_raw(0), cores)?;
             }
             Ok(())
         };

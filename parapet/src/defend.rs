@@ -293,8 +293,9 @@ pub(crate) fn restore(arguments: &RestoreArguments) -> Result<(), Failure> {
 }
 
 pub(crate) fn release(arguments: &ReleaseArguments) -> Result<(), Failure> {
-    let numbers = arguments.what.iter().filter_map(|what| *what).collect();
-    give(&arguments.order, Order::Release { numbers })
+    // Any "all" among them means all, whatever stands beside it.
+    let numbers: Option<Vec<u32>> = arguments.what.iter().copied().collect();
+    give(&arguments.order, Order::Release { numbers: numbers.unwrap_or_default() })
 }
 
 pub(crate) fn block(arguments: &BlockArguments) -> Result<(), Failure> {

@@ -32,8 +32,21 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// What the file holds, as `decode` reads it; none where there is no file.
+///
+/// # Errors
+/// Why it cannot be read, and where it was put aside.
+pub(crate) fn load<T>(path: &Path, decode: impl FnOnce(&[u8]) -> Result<T, String>) -> Result<Option<T>, String> {
+    let loaded = match read(path) {
+        Ok(None) => return Ok(None),
+        Ok(Some(bytes)) => decode(&bytes),
+        Err(why) => Err(why.to_string()),
+    };
+    loaded.map(Some).map_err(|why| format!("{why}; {}", set_aside(path)))
+}
+
 /// Puts a file that is no good out of the way, for whoever wants to know why; the one before it goes. Says where it is now.
-pub(crate) fn set_aside(path: &Path) -> String {
+fn set_aside(path: &Path) -> String {
     let aside = with_ending(path, "bad");
     match fs::rename(path, &aside) {
         Ok(()) => format!("it is kept as {}", aside.display()),

@@ -123,8 +123,7 @@ impl Sources {
     /// Makes the hashes that all tables are looked up by.
     #[inline]
     pub(crate) fn make_hashes(&self, view: &mut View<'_>, policy: &Policy) {
-        let Limits { ipv4_prefix, ipv6_prefix, .. } = policy.limits;
-        view.hashes.prefix = view.prefix_hash(&self.name_hasher, ipv4_prefix, ipv6_prefix);
+        view.hashes.prefix = self.view_prefix_hash(view, policy);
         view.hashes.source = self.source_hash(view, Key::of(view.source));
         view.hashes.qname = view.qname_hash(&self.name_hasher);
     }
@@ -190,8 +189,7 @@ impl Sources {
         if source.known_good {
             return Finding::Fine;
         }
-        let Limits { ipv4_prefix, ipv6_prefix, .. } = policy.limits;
-        let hash = view.prefix_hash(&self.name_hasher, ipv4_prefix, ipv6_prefix);
+        let hash = self.view_prefix_hash(view, policy);
         prefix_finding(self.prefix_budgets.ask(hash, policy.limits.prefix, clock.now))
     }
 
@@ -259,6 +257,11 @@ impl Sources {
     fn question(&self, source_hash: u64, view: &View<'_>, asked: &Asked<'_>) -> u64 {
         let qtype = u64::from(asked.qtype.0).wrapping_mul(QTYPE_SPREAD);
         (source_hash ^ view.qname_hash(&self.name_hasher)).wrapping_add(qtype)
+    }
+
+    #[inline]
+    fn view_prefix_hash(&self, view: &View<'_>, policy: &Policy) -> u64 {
+        view.prefix_hash(&self.name_hasher, policy.limits.ipv4_prefix, policy.limits.ipv6_prefix)
     }
 
     fn prefix_hash(&self, address: std::net::IpAddr, policy: &Policy) -> u64 {

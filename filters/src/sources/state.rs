@@ -193,7 +193,7 @@ impl State {
     /// Whether it has proved a moment ago that it is where it says.
     #[inline]
     pub(super) fn is_proven(self, clock: &Clock) -> bool {
-        matches!(self.get(STANDING), 1 | 2) && self.proof_age(clock) < PROOF_UNITS
+        matches!(self.standing(), Standing::Connected | Standing::HadCookie) && self.proof_age(clock) < PROOF_UNITS
     }
 
     fn proof_age(self, clock: &Clock) -> u64 {

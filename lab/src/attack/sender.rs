@@ -16,18 +16,16 @@ use std::{
 };
 
 use nix::{
-    sched::{CpuSet, sched_setaffinity},
     sys::{
         prctl::set_timerslack,
         socket::{AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockType, bind, sendmmsg, socket},
     },
     time::{ClockId, clock_gettime},
-    unistd::Pid,
 };
 use serde::Serialize;
 
 use super::{Attack, Pace, Target, generator::Generator, link_of, packets::ETHERNET_BYTES, tcp};
-use crate::LabError;
+use crate::{LabError, cores};
 
 /// Packets that one call sends, at most.
 const BATCH_MAX: usize = 128;
@@ -238,9 +236,7 @@ fn open(interface: &str) -> Result<OwnedFd, LabError> {
 /// Stay on this core, and wake up when told rather than about then.
 pub(super) fn settle(core: Option<usize>) -> Result<(), LabError> {
     if let Some(core) = core {
-        let mut cores = CpuSet::new();
-        let pinned = cores.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &cores));
-        pinned.map_err(LabError::errno(format!("staying on core {core}")))?;
+        cores::stay_on(core)?;
     }
     set_timerslack(1).map_err(LabError::errno("asking for exact timers"))
 }

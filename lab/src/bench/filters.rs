@@ -83,15 +83,19 @@ struct Chain {
     apex: Name,
 }
 
+/// The time that a batch takes to arrive.
+fn step_us(case: &Case) -> u64 {
+    BATCH as u64 * 1_000_000 / (SOURCE_PER_S * case.sources).min(NODE_PER_S)
+}
+
 impl Chain {
     fn new(case: &Case) -> Chain {
         let defences = Defences { normal_per_s: Some(case.normal_per_s), ..Defences::default() };
         let filters = Arc::new(Filters::new(&defences, SEED));
         let lane = filters.lane();
-        let step_us = BATCH as u64 * 1_000_000 / (SOURCE_PER_S * case.sources).min(NODE_PER_S);
         let apex =
             Name::root().prepend(b"com").and_then(|com| com.prepend(b"example")).unwrap_or_else(|_| Name::root());
-        Chain { filters, lane, us: 1_000_000, step_us, rounds: TICK_ROUNDS, served: 0, apex }
+        Chain { filters, lane, us: 1_000_000, step_us: step_us(case), rounds: TICK_ROUNDS, served: 0, apex }
     }
 
     fn measure(mut self, case: &Case, names: &[Name], samples: &mut Samples) {
@@ -162,8 +166,7 @@ fn measure_peer(case: &Case, samples: &mut Samples) {
     let per_s = std::num::NonZeroU32::new(Defences::default().client_per_s).unwrap_or(std::num::NonZeroU32::MIN);
     let clock = FakeRelativeClock::default();
     let limiter = RateLimiter::dashmap_with_clock(Quota::per_second(per_s), clock.clone());
-    let step =
-        std::time::Duration::from_micros(BATCH as u64 * 1_000_000 / (SOURCE_PER_S * case.sources).min(NODE_PER_S));
+    let step = std::time::Duration::from_micros(step_us(case));
     let mut numbers = Numbers::default();
     let (warm, measured) = rounds(case);
     let mut nanoseconds = Vec::with_capacity(measured as usize);

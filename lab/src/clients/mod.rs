@@ -35,16 +35,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
-};
 use thread_priority::{
     ThreadPriority,
     unix::{RealtimeThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id},
 };
 
-use crate::{LabError, Namespace, random::Random};
+use crate::{LabError, Namespace, cores, random::Random};
 use asker::{Asker, Common, Wanted};
 use resolver::Resolver;
 
@@ -176,7 +172,7 @@ impl Spec {
     }
 
     fn take_core(&self) -> io::Result<()> {
-        self.core.map_or(Ok(()), |core| Ok(stay_on(core)?))
+        self.core.map_or(Ok(()), |core| cores::stay_on(core).map_err(io::Error::other))
     }
 }
 
@@ -184,15 +180,9 @@ impl Spec {
 /// so that a server that is measured has another one for itself. To be called before a lab is made.
 pub fn keep_to(core: usize) -> Result<(), LabError> {
     match thread::available_parallelism() {
-        Ok(cores) if cores.get() > 1 => stay_on(core).map_err(LabError::errno(format!("staying on core {core}"))),
+        Ok(cores) if cores.get() > 1 => cores::stay_on(core),
         _ => Ok(()),
     }
-}
-
-fn stay_on(core: usize) -> Result<(), nix::Error> {
-    let mut cores = CpuSet::new();
-    cores.set(core)?;
-    sched_setaffinity(Pid::from_raw(0), &cores)
 }
 
 /// The lowest real-time priority is above everything ordinary: an attack from the same core does not delay the clients.

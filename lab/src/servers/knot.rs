@@ -7,10 +7,7 @@ use std::{
     path::Path,
 };
 
-use nix::{
-    sched::{CpuSet, sched_setaffinity},
-    unistd::Pid,
-};
+use nix::{sched::sched_setaffinity, unistd::Pid};
 
 use super::{
     READY_DEADLINE, Server, ZoneSpec,
@@ -18,7 +15,7 @@ use super::{
     write,
     zone::{self, file_name},
 };
-use crate::{LabError, Namespace, Output, until};
+use crate::{LabError, Namespace, Output, cores, until};
 
 /// A running Knot.
 pub struct Knot {
@@ -48,8 +45,7 @@ impl Knot {
     /// Have all its threads on this core. It binds those that answer over UDP to cores of its own choice, the first of them to
     /// the first core, whatever it was started with: there it would take time from whoever asks it.
     fn keep_to(&self, core: usize) -> Result<(), LabError> {
-        let mut cores = CpuSet::new();
-        cores.set(core).map_err(LabError::errno(format!("choosing core {core}")))?;
+        let cores = cores::only(core)?;
         // Its threads are there, and have bound themselves, before it listens to orders.
         until("Knot to listen to orders", READY_DEADLINE, || self.control(&["status"]).ok())?;
         let folder = format!("/proc/{}/task", self.server.process().pid());

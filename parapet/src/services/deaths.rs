@@ -128,9 +128,14 @@ impl Register {
     }
 }
 
+/// Whole seconds since 1970.
+fn unix_s(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// `1790000000-007-hang-answering`: when, how many before it, how, and whether it had been read.
 fn file_name(death: &Death, written: usize) -> String {
-    let at_s = death.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let at_s = unix_s(death.at);
     let stage = if death.readable { "answering" } else { "reading" };
     format!("{at_s}-{written:03}-{}-{stage}", death.kind.as_str())
 }
@@ -155,7 +160,7 @@ fn messages_in(folder: &Path) -> impl Iterator<Item = (u64, bool, PathBuf)> {
 
 /// A process that a query killed for good gets it again at once: until its time is over it is dropped as before.
 fn keep_away_again(folder: &Path, filters: &Filters, lasts: Duration) {
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now_s = unix_s(SystemTime::now());
     let recent = messages_in(folder).filter(|(at_s, _, _)| now_s.saturating_sub(*at_s) < lasts.as_secs());
     for (_, readable, path) in recent.take(WRITTEN_MAX) {
         let is_message = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MESSAGE_BYTES_MAX);
@@ -176,7 +181,7 @@ fn describe(death: &Death) -> String {
     let mut line = |what: &str, value: &str| {
         let _ = writeln!(text, "{what:<10} {value}");
     };
-    let at_s = death.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let at_s = unix_s(death.at);
     line("at", &format!("{at_s} (seconds since 1970)"));
     line("kind", death.kind.as_str());
     line("why", &death.why);
@@ -296,7 +301,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let folder = state.path().join(FOLDER);
         fs::create_dir_all(&folder).unwrap();
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now_s = unix_s(SystemTime::now());
         let write = |name: String, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
         write(format!("{}-000-hang-answering.bin", now_s - 5), QUERY);
         write(format!("{}-001-panic-reading.bin", now_s - 5), &QUERY[..20]);

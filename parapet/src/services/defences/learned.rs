@@ -32,13 +32,9 @@ impl LearnedFile {
 
     /// Has the filters know what they knew.
     pub(super) fn load(&self, filters: &Filters, zones: &zones::Zones) -> LearnedStatus {
-        let read = match state_file::read(&self.0) {
-            Ok(None) => return LearnedStatus::default(),
-            Ok(Some(bytes)) => Learned::decode(&bytes).map_err(|why| why.to_string()),
-            Err(why) => Err(why.to_string()),
-        };
-        match read {
-            Ok(learned) => {
+        match state_file::load(&self.0, |bytes| Learned::decode(bytes).map_err(|why| why.to_string())) {
+            Ok(None) => LearnedStatus::default(),
+            Ok(Some(learned)) => {
                 let now = edge::filter_time();
                 with_names(zones, |names| filters.learn(&learned, names, now, unix_s() as u64));
                 let (zones, known_good) = (learned.zones.len(), learned.known_good.len());
@@ -47,11 +43,9 @@ impl LearnedFile {
                 LearnedStatus { loaded: true, kept_unix_s, ..LearnedStatus::default() }
             }
             Err(why) => {
-                let aside = state_file::set_aside(&self.0);
                 let path = self.0.display();
-                let told = format!(
-                    "what was learned cannot be read from {path}, the node starts as if it were new: {why}; {aside}"
-                );
+                let told =
+                    format!("what was learned cannot be read from {path}, the node starts as if it were new: {why}");
                 LearnedStatus { refused: Some(told), ..LearnedStatus::default() }
             }
         }

@@ -29,9 +29,7 @@ impl Said {
             zones: config.zones.iter().filter_map(normal).collect(),
         }
     }
-}
 
-impl Said {
     /// Whether the file has this prefix on a list.
     pub(super) fn lists(&self, prefix: &Prefix) -> bool {
         let Defences { allow, block, known_good, .. } = &self.defences;

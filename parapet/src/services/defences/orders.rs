@@ -278,20 +278,14 @@ impl OrdersFile {
 
     /// Those that were kept; where they cannot be read, none, and what is to be said of that.
     pub(super) fn read(&self) -> (Orders, Option<String>) {
-        let read = match state_file::read(&self.0) {
-            Ok(None) => return (Orders::default(), None),
-            Ok(Some(bytes)) => parse(&bytes),
-            Err(why) => Err(why.to_string()),
-        };
-        match read {
-            Ok(orders) => (orders, None),
+        match state_file::load(&self.0, parse) {
+            Ok(orders) => (orders.unwrap_or_default(), None),
             Err(why) => {
-                let aside = state_file::set_aside(&self.0);
-                let told = format!(
-                    "the orders kept in {} cannot be read, the file alone counts: {why}; {aside}",
-                    self.0.display()
-                );
-                (Orders::default(), Some(told))
+                let path = self.0.display();
+                (
+                    Orders::default(),
+                    Some(format!("the orders kept in {path} cannot be read, the file alone counts: {why}")),
+                )
             }
         }
     }
