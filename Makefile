@@ -12,7 +12,7 @@ demo: build-release
 # The binaries are built first: tests start them.
 test: setup
 	$(CARGO) build --workspace --bins
-	$(CARGO) nextest run --workspace
+	$(CARGO) nextest run --workspace --no-fail-fast
 
 lint: setup
 	$(CARGO) fmt --all --check
