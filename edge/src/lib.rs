@@ -15,6 +15,7 @@ mod bind;
 mod clock;
 mod cookie;
 mod error;
+pub mod kernel;
 pub mod line;
 mod parking;
 mod self_check;
