@@ -25,6 +25,9 @@
 #define POLICY_SET_MASK 16
 /* From here on what `filters` says (filters::layout): modes, costs, secrets of hashes, what is armed. */
 #define POLICY_FILTERS 64
+/* Secrets of hashes (hash.h), four words each: that of names and prefixes, that of sources. */
+#define POLICY_NAME_SECRET 64
+#define POLICY_SOURCE_SECRET 68
 
 /* Array `generations`: element 0 is that of the table of zones, element 1 + n that of the zone with number n. Even: nothing
  * is being published. Bumped before and after each publication. Zones with higher numbers are never promoted. */

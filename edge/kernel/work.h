@@ -37,10 +37,10 @@ struct work {
 	u8 source[16];
 	u8 target[16];
 
-	/* question.h: the message as it came, and its question. */
-	u8 message[MESSAGE_BYTES_MAX];
-	/* The name in lower case, with its length octets and the root; zeros behind. */
+	/* question.h: the question's name in lower case, with its length octets and the root; zeros behind. The message as it
+	 * came stands behind it, so that whatever is read from an octet of the name on stays in here. */
 	u64 name[NAME_BYTES_MAX / 8];
+	u8 message[MESSAGE_BYTES_MAX];
 	u32 name_bytes;
 	/* Where its labels begin, the root left out; how many there are. */
 	u8 label_at[LABELS_MAX];
