@@ -12,6 +12,11 @@ enum kind { KIND_ANSWER, KIND_NO_DATA, KIND_NO_NAME, KIND_REFERRAL, KIND_ERROR }
 /* What the filters say. VERDICT_ABOVE: only the lanes above can say it; nothing is counted, nothing has changed. */
 enum verdict { VERDICT_SERVE, VERDICT_SLIP, VERDICT_DROP, VERDICT_ABOVE };
 
+/* What one filter finds (filters' Finding): a penalty of 1 to 99, or one of these. */
+#define FINDING_FINE 0
+#define FINDING_DROP 100
+#define FINDING_SLIP 101
+
 /* What was found for a question: filters::Found. */
 struct found {
 	u64 subject;    /* of the response rate */
@@ -63,6 +68,10 @@ struct work {
 	/* answers.h, names.h */
 	struct found found;
 
-	/* filters.h: the filter (filters::Filter) that slips or drops. */
+	/* filters.h: the filter (filters::Filter) that slips or drops; hashes of its source and of that one's prefix; whether
+	 * the source is known to be good (Admission::known_good), which random_name() asks. */
 	u8 filter;
+	u8 known_good;
+	u64 source_hash;
+	u64 prefix_hash;
 };
