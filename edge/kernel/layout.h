@@ -37,9 +37,14 @@
  * order, two octets 0; value: one octet. */
 #define SERVICES_MAX 256
 
-/* Array `tags`: one element of 64 bytes a set: the keys of its ways, 0 for none. */
+/* Array `tags`: one element of 64 bytes a set: the keys of its ways, 0 for none. A key is the hash of the name (that of
+ * filters, which hashes it in lower case) plus KEY_FACTOR times (the type * 2 + 1 with DO), and 1 if that is 0. It stands in
+ * the set (key >> KEY_SET_SHIFT) & POLICY_SET_MASK. */
 #define WAYS 8
-/* Array `slots`: element set * WAYS + way. */
+#define KEY_FACTOR 11400714819323198485
+#define KEY_SET_SHIFT 16
+/* Array `slots`: element set * WAYS + way. Its key, its zone and all else of it hold if SLOT_SEQ is even, and the same
+ * before and after they were read. */
 #define SLOT_BYTES 768
 #define SLOT_SEQ 0            /* u64: odd while it is written */
 #define SLOT_KEY 8            /* u64: as in the tag */
