@@ -23,11 +23,65 @@
 #define COOKIE_SECRETS_MAX 4
 /* The number of sets of `tags`, minus one; a power of two minus one. */
 #define POLICY_SET_MASK 16
-/* From here on what `filters` says (filters::layout): modes, costs, secrets of hashes, what is armed. */
+/* From here on what the filters say (filters::Filters::policy_words), in this order; POLICY_FILTER_WORDS of them. */
 #define POLICY_FILTERS 64
+#define POLICY_FILTER_WORDS 41
 /* Secrets of hashes (hash.h), four words each: that of names and prefixes, that of sources. */
 #define POLICY_NAME_SECRET 64
 #define POLICY_SOURCE_SECRET 68
+/* 1: all filters are off, and nothing is looked at. */
+#define POLICY_ALL_OFF 72
+/* Whether `listed` has entries for IPv4 (bit 0), for IPv6 (bit 1). */
+#define POLICY_LISTED 73
+/* The mode of each filter, by its number: MODE_... */
+#define POLICY_MODE_0 74
+/* Of the prefixes that share a budget: of the address as a number, of its upper half. */
+#define POLICY_IPV4_MASK 90
+#define POLICY_IPV6_MASK 91
+/* What one query costs, in units of 4 us: sources::gcra::Cost. */
+#define POLICY_CLIENT_COST 92
+#define POLICY_CLIENT_KNOWN_GOOD_COST 93
+#define POLICY_PREFIX_COST 94
+#define POLICY_REPEATS_COST 95
+/* Periods of behaviour: their length in us as a power of two, and how many good ones make a source known good. */
+#define POLICY_PERIOD_US_BITS 96
+#define POLICY_PERIODS 97
+/* What one answer costs of the budget of answers of its kind, and of its prefix's: 4 us again. */
+#define POLICY_RESPONSE_COST 98
+#define POLICY_RESPONSE_PREFIX_COST 99
+/* Every so many of the answers above a budget is sent truncated; 0: none. */
+#define POLICY_SLIP 100
+/* Distinct names a second that are borne below a suffix as long as nothing is known of the zone. */
+#define POLICY_RANDOM_NAMES_PER_S 101
+/* The seed that all secrets are made from, two words: who takes the tables over needs it. */
+#define POLICY_SEED_0 102
+/* What is kept away since its like killed: how much there is of it. */
+#define POLICY_QUARANTINED 104
+
+#define MODE_OFF 0
+#define MODE_OBSERVE 1
+#define MODE_ON 2
+/* The filters by their numbers: config::Filter. */
+#define FILTERS 11
+#define FILTER_BLOCKED 0
+#define FILTER_QUERY_OF_DEATH 1
+#define FILTER_MALFORMED 2
+#define FILTER_CLIENT 3
+#define FILTER_PREFIX 4
+#define FILTER_REPETITION 5
+#define FILTER_UNKNOWN_SOURCE 6
+#define FILTER_MISS 7
+#define FILTER_RANDOM_NAME 8
+#define FILTER_RESPONSE_RATE 9
+#define FILTER_STREAM 10
+/* What a filter did: filters::Effect. */
+#define EFFECTS 6
+#define EFFECT_PENALISED 0
+#define EFFECT_SLIPPED 1
+#define EFFECT_DROPPED 2
+#define EFFECT_WOULD_PENALISE 3
+#define EFFECT_WOULD_SLIP 4
+#define EFFECT_WOULD_DROP 5
 
 /* Array `generations`: element 0 is that of the table of zones, element 1 + n that of the zone with number n. Even: nothing
  * is being published. Bumped before and after each publication. Zones with higher numbers are never promoted. */
@@ -111,3 +165,59 @@
 #define PASS_FILTER 8         /* the filters' word on it can only be said above */
 #define PASS_PACKET 9         /* fragments, IP options, extension headers, wrong lengths */
 #define PASSES 10
+
+/* The filters' tables, in maps of their own (filter_maps.h): the same memory for all lanes and for the program. Their sizes are
+ * those of filters::layout. Each number of buckets, sets, words and cells is a power of two.
+ *
+ * Array `sources`: a bucket is a line; that of a source is its hash >> SOURCE_SHIFT, modulo their number. */
+#define SOURCE_BUCKETS 262144
+#define SOURCE_SHIFT 40
+/* Array `repeats`: places, two in each element. */
+#define REPEAT_PLACES 524288
+/* Arrays `prefix_budgets` and `repeat_budgets`: two rows of so many u32 each. */
+#define SKETCH_ROW 32768
+/* Arrays `answer_rates` and `prefix_rates`: buckets of a line. */
+#define ANSWER_RATE_BUCKETS 16384
+#define PREFIX_RATE_BUCKETS 8192
+/* Arrays `recent` and `familiar`: two generations of so many words each; `recent_turn`, `familiar_turn`: which is young.
+ * The daemon turns `recent` when so many names were added. */
+#define RECENT_WORDS 131072
+#define RECENT_NAMES 524288
+#define FAMILIAR_WORDS 16384
+/* Array `suffixes`: a set of so many suffixes in each element. Array `attacked`: those of them that are. */
+#define SUFFIX_SETS 2048
+#define SUFFIX_WAYS 4
+#define ATTACKED_MAX 1024
+#define ATTACKED_NAME_WORDS 32
+/* Array `cells`: a zone has the cell of its number, modulo this. Array `lane_zones`: so many counts a processor. */
+#define CELLS 4096
+/* Array `lane_counts`: so many words a processor. Each effect of each filter at LANE_EFFECTS + filter * EFFECTS + effect. */
+#define LANE_COUNT_WORDS 80
+#define LANE_QUERIES 0
+#define LANE_CLEAN 1
+#define LANE_FIRST_SEEN 2
+#define LANE_EFFECTS 3
+/* Trie `listed`: the lists of sources; the value has all bits of all prefixes that cover the key's. */
+#define LISTED_MAX 4096
+#define LISTED_ALLOW 1
+#define LISTED_BLOCK 2
+#define LISTED_KNOWN_GOOD 4
+
+/* Ring buffer `samples`: records of SAMPLE_BYTES, in the order of bytes of the machine. */
+#define SAMPLES_BYTES 1048576
+#define SAMPLE_BYTES 168
+#define SAMPLE_AT_US 0        /* u64: filter time */
+#define SAMPLE_SOURCE 8       /* 16 octets, IPv4 mapped */
+#define SAMPLE_ZONE 24        /* u32: its number; SAMPLE_NO_ZONE: none */
+#define SAMPLE_WEIGHT 28      /* u32 */
+#define SAMPLE_QTYPE 32       /* u16 */
+#define SAMPLE_VERDICT 34     /* u8: SAMPLE_SERVED, ... */
+#define SAMPLE_FILTER 35      /* u8: that slipped or dropped it, or gave the greatest penalty; SAMPLE_NO_FILTER: none */
+#define SAMPLE_PENALTY 36     /* u8 */
+#define SAMPLE_NAME_BYTES 37  /* u8 */
+#define SAMPLE_NAME 40        /* NAME_BYTES_MAX octets: the name in lower case */
+#define SAMPLE_NO_ZONE 4294967295
+#define SAMPLE_NO_FILTER 255
+#define SAMPLE_SERVED 0
+#define SAMPLE_SLIPPED 1
+#define SAMPLE_DROPPED 2

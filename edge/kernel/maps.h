@@ -40,6 +40,8 @@ struct {
 	__type(value, u8);
 } services SEC(".maps");
 
+#include "filter_maps.h"
+
 static __always_inline u64 policy_word(u32 place)
 {
 	u32 zero = 0;
