@@ -1,4 +1,15 @@
 //! The kernel lane: hot answers in maps that a BPF program gives before the network stack sees the question. The program is
-//! in `edge/kernel`; here is what fills its maps.
+//! in `edge/kernel`; here is what loads it and fills its maps.
 
+#[cfg(feature = "kernel")]
+mod error;
 pub mod layout;
+#[cfg(feature = "kernel")]
+mod memory;
+#[cfg(feature = "kernel")]
+mod program;
+
+#[cfg(feature = "kernel")]
+pub use error::KernelError;
+#[cfg(feature = "kernel")]
+pub use program::{Action, Program, Run};
