@@ -1,7 +1,7 @@
 //! Answers against the examples of the RFCs, and against a naive model.
 
 mod apply;
-mod model;
+pub(crate) mod model;
 mod questions;
 mod rfc;
 mod signer;

@@ -11,6 +11,7 @@
 //! Nothing is changed in place. [`Tree::edit`] writes anew the pages it touches and the nodes above them, and shares all
 //! others with the tree it started from. Cloning a tree costs one reference count.
 
+mod changed;
 mod edit;
 mod page;
 mod writer;
@@ -275,6 +276,11 @@ impl Tree {
             }
         }
         Iter { pages: Pages { stack }, page: &[], index: 0, count: 0 }
+    }
+
+    /// Walks the entries of one leaf page.
+    pub(crate) fn iter_page(page: &[u8]) -> impl Iterator<Item = Entry<'_>> {
+        (0..Page::new(page).count()).map(move |index| Entry::new(page, index))
     }
 
     /// Walks the leaf pages in order.

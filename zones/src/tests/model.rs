@@ -40,7 +40,7 @@ fn target(random: &mut Random) -> Vec<u8> {
 }
 
 /// The records of a small zone that has everything.
-pub(super) fn random_records(random: &mut Random) -> Vec<OwnedRecord> {
+pub(crate) fn random_records(random: &mut Random) -> Vec<OwnedRecord> {
     let apex = name(APEX);
     let mut soa = b"\x02ns\x07example\0\x04root\x07example\0".to_vec();
     for number in [1u32, 3600, 600, 86_400, 300] {

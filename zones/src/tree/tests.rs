@@ -132,6 +132,35 @@ fn an_edit_shares_all_other_pages() {
     assert_eq!(shared, before.len() - 1);
 }
 
+/// However high the trees are and however they came about.
+#[test]
+fn pages_that_are_not_shared_are_found() {
+    let all: Vec<[u8; 4]> = (0..60_000u32).map(u32::to_be_bytes).collect();
+    let edit = |tree: &Tree, from: usize, to: usize, value: Option<&[u8]>| {
+        tree.edit(&all[from..to].iter().map(|key| Edit { key, value }).collect::<Vec<_>>())
+    };
+    let mut trees = vec![Tree::default()];
+    let mut random = Random::new(6);
+    for _ in 0..60 {
+        let at = random.below(all.len());
+        let len = [1, 10, 3000, 60_000][random.below(4)];
+        let old = &trees[random.below(trees.len())];
+        let to = (at + len).min(all.len());
+        trees.push(edit(old, at, to, (random.below(3) > 0).then_some(b"a value of some bytes")));
+    }
+    for new in &trees {
+        for old in &trees {
+            let known: std::collections::HashSet<_> = old.pages().map(|page| page.as_ptr()).collect();
+            let mut expected: Vec<_> = new.pages().map(|page| page.as_ptr()).collect();
+            expected.retain(|page| !known.contains(page));
+            let mut found: Vec<_> = new.pages_not_in(old).iter().map(|page| page.as_ptr()).collect();
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected);
+        }
+    }
+}
+
 #[test]
 fn many_single_inserts_keep_pages_filled() {
     let mut tree = Tree::default();
