@@ -125,6 +125,7 @@
 #define SLOT_FIXUPS 90        /* u8: how many offsets stand at the end of the body's room, the last first, u16 each */
 #define SLOT_FIXUP_KIND 91    /* u8: FIXUP_TTL or FIXUP_POINTER */
 #define SLOT_QUESTION_NAME_BYTES 92 /* u8: FIXUP_POINTER: the length of the name that the pointers are for */
+#define SLOT_APEX_BYTES 93    /* u8: the length of the name of its zone, which SLOT_NAME ends with */
 #define SLOT_NAME 96          /* the name in lower case, zeros behind */
 #define NAME_BYTES_MAX 128
 #define SLOT_BODY 224

@@ -24,6 +24,7 @@ struct found {
 	u32 ttl_s;
 	u8 kind;
 	u8 is_hit;
+	u8 apex_bytes;  /* the length of the zone's name, which the name asked for ends with */
 };
 
 struct work {
