@@ -106,6 +106,25 @@ impl Namespace {
         other.netlink(|net| async move { net.up(other_interface).await })
     }
 
+    /// A VLAN on an interface, with the name and the addresses of an interface of its own (802.1Q).
+    pub fn vlan(&self, interface: &str, id: u16, name: &str) -> Result<(), LabError> {
+        self.netlink(|net| async move {
+            net.vlan(interface, id, name).await?;
+            net.up(name).await
+        })
+    }
+
+    /// Switch a feature of an interface on or off, in the words of ethtool: `gro`, `txvlan`.
+    pub fn set_feature(&self, interface: &str, feature: &str, on: bool) -> Result<(), LabError> {
+        self.run("ethtool", &["-K", interface, feature, if on { "on" } else { "off" }]).map(|_| ())
+    }
+
+    /// Have this end of a wire take frames that a program sends at the other end (`XDP_TX`). Without it they are lost: a veth
+    /// takes them only while it is polled, which GRO has it do.
+    pub fn take_xdp(&self, interface: &str) -> Result<(), LabError> {
+        self.set_feature(interface, "gro", true)
+    }
+
     /// Give an interface an address.
     pub fn address(&self, interface: &str, address: IpAddr, prefix_bits: u8) -> Result<(), LabError> {
         self.netlink(|net| async move { net.address(interface, address, prefix_bits).await })?;

@@ -258,13 +258,14 @@ fn package_of(program: &str) -> &'static str {
         "kdig" | "kxdpgun" => "knot-dnsutils",
         "dnsperf" => "dnsperf",
         "nft" => "nftables",
-        "tc" => "iproute2",
+        "tc" | "ip" => "iproute2",
         "dnsdist" => "dnsdist",
         "unbound" => "unbound",
         "bird" => "bird2",
         "gobgpd" | "gobgp" => "gobgpd",
         "exabgp" => "exabgp",
         "ping" => "iputils-ping",
+        "ethtool" => "ethtool",
         _ => "what provides it",
     }
 }
