@@ -72,6 +72,23 @@ impl Hasher {
     }
 }
 
+/// The hash of names by which all tables of a node know them, the kernel lane's too.
+#[derive(Clone, Copy, Debug)]
+pub struct NameHasher(Hasher);
+
+impl NameHasher {
+    /// That of the filters with this seed.
+    pub fn new(seed: [u64; 2]) -> NameHasher {
+        NameHasher(Hasher::of_names(seed))
+    }
+
+    /// The hash of a name, in whatever case it is written.
+    #[inline]
+    pub fn hash(&self, name: NameRef<'_>) -> u64 {
+        self.0.name(name)
+    }
+}
+
 /// Both halves of the product.
 #[inline]
 fn fold(a: u64, b: u64) -> u64 {

@@ -41,6 +41,7 @@ use wire::NameRef;
 pub use counts::{Counts, Effect, LaneCounts};
 pub use event::{Defence, Event, Phase, Scope};
 pub use gate::{Gate, Lane};
+pub use hash::NameHasher;
 pub use learned::{LEARNED_BYTES_MAX, LEARNED_SOURCES_MAX, LEARNED_ZONES_MAX, Learned, LearnedError, LearnedZone};
 pub use names::{Baseline, NodeStatus, NormalByHand, RateStatus, Status, SuffixStatus, ZoneStatus};
 pub use now::Now;
