@@ -23,6 +23,7 @@ mod difference;
 mod error;
 mod existing;
 mod find;
+mod generation;
 mod key;
 mod node;
 mod nsec3;

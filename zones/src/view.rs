@@ -6,18 +6,22 @@
 //!
 //! Zones come and go by replacing the table; a new snapshot replaces the state in its slot. A reader holds a guard while
 //! it uses either, and sees the table or state as it was when it took it.
+//!
+//! The table and each slot have a number that is odd while what they hold is being replaced ([`Zones::with_generations`]):
+//! whoever keeps answers elsewhere knows by it which are of now.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
 use wire::{Name, NameBox, NameRef, Rtype};
 
 use crate::Zone;
+use crate::generation::Generation;
 
 /// What a zone's slot holds.
 #[derive(Debug, Clone)]
@@ -42,6 +46,7 @@ pub struct ZoneSlot {
     number: u32,
     apex: NameBox,
     state: ArcSwap<ZoneState>,
+    generation: Generation,
 }
 
 impl ZoneSlot {
@@ -50,7 +55,8 @@ impl ZoneSlot {
     pub fn new(apex: Name) -> ZoneSlot {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        ZoneSlot { number, apex: NameBox::from(&apex), state: ArcSwap::from_pointee(ZoneState::Pending) }
+        let state = ArcSwap::from_pointee(ZoneState::Pending);
+        ZoneSlot { number, apex: NameBox::from(&apex), state, generation: Generation::default() }
     }
 
     /// A number that no other slot of this process has (but for a wrap-around after four billion): for statistics.
@@ -73,7 +79,29 @@ impl ZoneSlot {
 
     /// Publishes a new state.
     pub fn publish(&self, state: ZoneState) {
-        self.state.store(Arc::new(state));
+        let state = Arc::new(state);
+        self.generation.change(|| self.state.store(state));
+    }
+
+    /// The low half of the number of what it answers now, to be read before the state: answers that are found after that are
+    /// of now for as long as it stays the same. None while that changes, and for slots that are in no table with numbers.
+    #[must_use]
+    #[inline]
+    pub fn generation(&self) -> Option<u32> {
+        self.generation.get()
+    }
+
+    /// Answers of the zone change beside its state, as those of its origin do that are kept: until [`end_change`] none is of
+    /// now. Changes may overlap.
+    ///
+    /// [`end_change`]: ZoneSlot::end_change
+    pub fn begin_change(&self) {
+        self.generation.begin();
+    }
+
+    /// Ends what [`begin_change`](ZoneSlot::begin_change) began.
+    pub fn end_change(&self) {
+        self.generation.end();
     }
 
     /// The snapshot that is being served.
@@ -90,11 +118,16 @@ impl ZoneSlot {
 #[derive(Debug)]
 pub struct Zones {
     table: ArcSwap<ZoneTable>,
+    /// Of the table.
+    epoch: Generation,
+    /// Of the zones, by their slots' numbers.
+    generations: &'static [AtomicU64],
 }
 
 impl Default for Zones {
     fn default() -> Zones {
-        Zones { table: ArcSwap::from_pointee(ZoneTable::new(Vec::new())) }
+        let table = ArcSwap::from_pointee(ZoneTable::new(Vec::new()));
+        Zones { table, epoch: Generation::default(), generations: &[] }
     }
 }
 
@@ -103,6 +136,39 @@ impl Zones {
     #[must_use]
     pub fn new() -> Zones {
         Zones::default()
+    }
+
+    /// No zones, and numbers that say when what is answered changes: the first is that of the table, number `n + 1` that of
+    /// the slot with number `n`. Slots with higher numbers have none.
+    ///
+    /// A number is odd from before something is replaced until after that, and even otherwise; the same even number never
+    /// comes back. What numbers stand there counts as of before.
+    #[must_use]
+    pub fn with_generations(generations: &'static [AtomicU64]) -> Zones {
+        let mut zones = Zones::default();
+        if let Some((epoch, generations)) = generations.split_first() {
+            zones.epoch.attach(epoch);
+            zones.generations = generations;
+        }
+        zones
+    }
+
+    /// The low half of the table's number, to be read before the table, as [`ZoneSlot::generation`].
+    #[must_use]
+    #[inline]
+    pub fn epoch(&self) -> Option<u32> {
+        self.epoch.get()
+    }
+
+    fn attach<'s>(&self, slots: impl IntoIterator<Item = &'s Arc<ZoneSlot>>) {
+        if self.generations.is_empty() {
+            return;
+        }
+        for slot in slots {
+            if let Some(word) = self.generations.get(slot.number as usize) {
+                slot.generation.attach(word);
+            }
+        }
     }
 
     /// The table now. Hold the guard for a batch of queries at most.
@@ -119,23 +185,27 @@ impl Zones {
 
     /// Adds a slot, or puts it in place of the one with its name.
     pub fn insert(&self, slot: &Arc<ZoneSlot>) {
-        self.table.rcu(|table| {
-            let others = table.slots.iter().filter(|other| other.apex != slot.apex);
-            ZoneTable::new(others.chain(std::iter::once(slot)).cloned().collect())
+        self.attach([slot]);
+        self.epoch.change(|| {
+            self.table.rcu(|table| {
+                let others = table.slots.iter().filter(|other| other.apex != slot.apex);
+                ZoneTable::new(others.chain(std::iter::once(slot)).cloned().collect())
+            })
         });
     }
 
     /// Takes a zone out; false if it was not there.
     pub fn remove(&self, apex: NameRef<'_>) -> bool {
-        let before = self
-            .table
-            .rcu(|table| ZoneTable::new(table.slots.iter().filter(|slot| slot.apex() != apex).cloned().collect()));
+        let others = |table: &Arc<ZoneTable>| table.slots.iter().filter(|slot| slot.apex() != apex).cloned().collect();
+        let before = self.epoch.change(|| self.table.rcu(|table| ZoneTable::new(others(table))));
         before.get(apex).is_some()
     }
 
     /// Replaces the whole table: one swap for any number of zones.
     pub fn replace(&self, slots: Vec<Arc<ZoneSlot>>) {
-        self.table.store(Arc::new(ZoneTable::new(slots)));
+        self.attach(&slots);
+        let table = Arc::new(ZoneTable::new(slots));
+        self.epoch.change(|| self.table.store(table));
     }
 }
 
@@ -376,5 +446,62 @@ mod tests {
         assert!(matches!(**guard, ZoneState::Pending));
         assert!(matches!(**slot.state(), ZoneState::Expired(None)));
         assert!(slot.serving().is_none());
+    }
+
+    #[test]
+    fn whatever_changes_the_answers_changes_a_number() {
+        let words: &'static [AtomicU64] = Box::leak((0..4096).map(|_| AtomicU64::new(0)).collect());
+        let zones = Zones::with_generations(words);
+        let (slot, other) = (Arc::new(ZoneSlot::new(name("example"))), Arc::new(ZoneSlot::new(name("other"))));
+        assert_eq!(slot.generation(), None);
+        let mut epochs = vec![zones.epoch().unwrap()];
+        zones.insert(&slot);
+        epochs.push(zones.epoch().unwrap());
+        zones.replace(vec![Arc::clone(&slot), Arc::clone(&other)]);
+        epochs.push(zones.epoch().unwrap());
+        zones.remove(name("other").as_ref());
+        epochs.push(zones.epoch().unwrap());
+        assert!(epochs.is_sorted_by(|a, b| a < b), "{epochs:?}");
+
+        let numbers = || [slot.generation(), other.generation()].map(Option::unwrap);
+        let before = numbers();
+        slot.publish(ZoneState::Expired(None));
+        assert_eq!(numbers(), [before[0] + 2, before[1]]);
+        slot.begin_change();
+        assert_eq!(slot.generation(), None);
+        slot.publish(ZoneState::Pending);
+        assert_eq!(slot.generation(), None);
+        slot.end_change();
+        assert_eq!(numbers(), [before[0] + 4, before[1]]);
+        let word = &words[1 + slot.number() as usize];
+        assert_eq!(word.load(Ordering::SeqCst), u64::from(before[0]) + 4);
+    }
+
+    /// A reader that takes the number first never takes an old answer for one of now.
+    #[test]
+    fn a_number_read_before_the_state_tells_whether_it_is_of_now() {
+        let words: &'static [AtomicU64] = Box::leak((0..4096).map(|_| AtomicU64::new(0)).collect());
+        let zones = Zones::with_generations(words);
+        let slot = Arc::new(ZoneSlot::new(name("example")));
+        zones.insert(&slot);
+        let published = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            let publisher = scope.spawn(|| {
+                for version in 1..20_000 {
+                    slot.publish(ZoneState::OnDemand { id: version });
+                    published.store(version, Ordering::SeqCst);
+                }
+            });
+            while !publisher.is_finished() {
+                let Some(generation) = slot.generation() else { continue };
+                let ZoneState::OnDemand { id } = **slot.state() else { continue };
+                // Kept for a while; then somebody looks whether it is of now.
+                std::hint::spin_loop();
+                let least = published.load(Ordering::SeqCst);
+                if slot.generation() == Some(generation) {
+                    assert!(id >= least, "{id} was given after {least} was published");
+                }
+            }
+        });
     }
 }
