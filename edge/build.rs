@@ -35,6 +35,8 @@ fn compile(object: &Path) {
     clang.args(["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]);
     // Where Debian has the kernel's headers that depend on the architecture.
     clang.arg(format!("-I/usr/include/{architecture}-linux-gnu"));
+    // Which reads may be exchanged.
+    clang.arg(format!("-DARCHITECTURE_{architecture}"));
     clang.arg("-c").arg(SOURCE).arg("-o").arg(object);
     let hint = "install clang, libbpf-dev and linux-libc-dev (scripts/setup does), \
                 or leave the kernel lane out: --no-default-features";

@@ -23,6 +23,10 @@
 #define COOKIE_SECRETS_MAX 4
 /* The number of sets of `tags`, minus one; a power of two minus one. */
 #define POLICY_SET_MASK 16
+/* Hardware addresses of the interfaces that it is attached to, six octets as they lie in memory, 0 behind the last. Frames to
+ * others are passed up. With none, all are taken. */
+#define POLICY_MACS 24
+#define MACS_MAX 8
 /* From here on what the filters say (filters::Filters::policy_words), in this order; POLICY_FILTER_WORDS of them. */
 #define POLICY_FILTERS 64
 #define POLICY_FILTER_WORDS 41
@@ -117,7 +121,8 @@
 #define SLOT_NSCOUNT 78       /* u16 */
 #define SLOT_ARCOUNT 80       /* u16: without OPT */
 #define SLOT_BODY_BYTES 82    /* u16: all behind the question but OPT */
-#define SLOT_BODY_SUM 84      /* u16: its ones' complement sum (RFC 1071), as if it began at an even offset, host order */
+#define SLOT_BODY_SUM 84      /* u16: its ones' complement sum (RFC 1071) of numbers in network order, as if it began at an
+			       * even offset; itself in host order */
 #define SLOT_NAME_BYTES 86    /* u8 */
 #define SLOT_KIND 87          /* u8: filters::Kind */
 #define SLOT_DNSSEC_OK 88     /* u8: whether it is for clients with DO */
@@ -151,6 +156,7 @@
 #define COUNTER_ANSWER_BYTES 6
 #define COUNTER_RCODES 8      /* as edge::stats has them: 11 */
 #define COUNTER_DROPPED 24    /* by DropReason: at most 40 */
+#define COUNTER_FILTERED 42   /* among those, by filters::Filter: DropReason::Blocked and what follows */
 #define COUNTER_ON_DEMAND 64  /* by OnDemandEvent: at most 8 */
 #define COUNTER_PASSED 80     /* by reason: PASS_... */
 
@@ -161,10 +167,10 @@
 #define PASS_NAME 3           /* the name is too long for the key */
 #define PASS_ABSENT 4         /* no answer at hand */
 #define PASS_OLD 5            /* there is one, of an older snapshot, or its time is over */
-#define PASS_SIZE 6           /* it is larger than the client takes */
+#define PASS_SIZE 6           /* it is larger than the client takes, or than its frame can be made */
 #define PASS_BUSY 7           /* it is being written */
 #define PASS_FILTER 8         /* the filters' word on it can only be said above */
-#define PASS_PACKET 9         /* fragments, IP options, extension headers, wrong lengths */
+#define PASS_PACKET 9         /* a fragment, wrong lengths or sum, or a source that nobody can be answered at */
 #define PASSES 10
 
 /* The filters' tables, in maps of their own (filter_maps.h): the same memory for all lanes and for the program. Their sizes are

@@ -1,10 +1,18 @@
 /* The kernel lane: answers from a map, before the network stack sees the packet. What it is not sure of it passes up to the
  * sockets, unchanged: so it can never be wrong, only absent.
  *
- *   packet.h ──> question.h ──> answers.h, names.h ──> filters.h ──> packet.h
+ *   packet.h ──> question.h ──> answers.h, names.h ──> filters.h ──> reply.h
  *   Ethernet,     name, EDNS,     the answer, or that     its verdict,   written in place,
  *   IP, UDP       cookie.h        there is no such name   counted        XDP_TX
  */
+#include "answers.h"
+#include "cookie.h"
+#include "filters.h"
+#include "names.h"
+#include "packet.h"
+#include "question.h"
+#include "reply.h"
+#include "stats.h"
 #include "work.h"
 
 struct {
@@ -14,15 +22,107 @@ struct {
 	__type(value, struct work);
 } works SEC(".maps");
 
-SEC("xdp")
-int parapet(struct xdp_md *context __attribute__((unused)))
+static __always_inline int pass(const struct work *work, u32 reason)
+{
+	count_passed(work, reason);
+	return XDP_PASS;
+}
+
+static __always_inline int drop(const struct work *work)
+{
+	count_dropped(work);
+	return XDP_DROP;
+}
+
+/* The lane is on, and its daemon alive. Sets the time. */
+static __always_inline int is_on(struct work *work)
 {
 	u32 zero = 0;
-	struct work *work = bpf_map_lookup_elem(&works, &zero);
+	u64 *words = bpf_map_lookup_elem(&policy, &zero);
 
-	if (!work || !policy_word(POLICY_ON))
+	if (!words || !words[POLICY_ON])
+		return 0;
+	work->now_us = bpf_ktime_get_ns() / 1000 + words[POLICY_FILTER_CLOCK_US];
+	return (s64)(work->now_us - words[POLICY_BEAT_US]) <= (s64)words[POLICY_SILENT_US];
+}
+
+/* Copies the message out of the frame, and reads it. */
+static __always_inline u32 read_message(struct work *work, struct xdp_md *context)
+{
+	u32 bytes = work->dns_bytes, reason;
+
+	if (bytes < HEADER_BYTES + 1 + QUESTION_END_BYTES || bytes > MESSAGE_BYTES_MAX)
+		return PASS_UNUSUAL;
+	if (bpf_xdp_load_bytes(context, work->dns_at, work->message, bytes))
+		return PASS_PACKET;
+	reason = read_question(work);
+	return reason == QUESTION_READ && work->has_cookie ? (u32)check_cookie(work) : reason;
+}
+
+/* What was found, as the filters let it be given. The frame is made long enough first: where that fails, nothing has been
+ * counted yet. */
+static __always_inline int answer(struct work *work, struct xdp_md *context)
+{
+	u32 opt = opt_bytes(work), flags = work->answer_flags;
+	s32 longer = work->dns_at + question_end(work) + work->body_bytes + opt - work->frame_bytes;
+	s32 grown = longer > 0 ? longer : 0;
+	enum verdict verdict;
+
+	if (!resize(context, grown))
+		return pass(work, PASS_SIZE);
+	verdict = filters_answer(work);
+	if (verdict == VERDICT_ABOVE) {
+		resize(context, -grown);
+		return pass(work, PASS_FILTER);
+	}
+	if (verdict == VERDICT_DROP)
+		return drop(work);
+	if (verdict == VERDICT_SLIP)
+		flags = make_slip(work, &opt);
+	flags |= work->flags & (FLAG_RD | FLAG_CD);
+	longer = work->dns_at + question_end(work) + work->body_bytes + opt - work->frame_bytes;
+	if (!resize(context, longer - grown) || !write_reply(work, context, flags, opt))
+		return XDP_ABORTED;
+	count_answer(work, flags, question_end(work) + work->body_bytes + opt);
+	if (verdict == VERDICT_SLIP) {
+		count_slip(work);
+		return XDP_TX;
+	}
+	count_use(work);
+	if (work->found.is_hit)
+		count_hit(work);
+	return XDP_TX;
+}
+
+SEC("xdp")
+int parapet(struct xdp_md *context)
+{
+	u32 zero = 0, reason;
+	struct work *work = bpf_map_lookup_elem(&works, &zero);
+	enum packet packet;
+
+	if (!work)
 		return XDP_PASS;
-	return XDP_PASS;
+	packet = read_packet(work, context);
+	if (packet == PACKET_OTHER || !is_service(work))
+		return XDP_PASS;
+	work->cpu = bpf_get_smp_processor_id();
+	count_seen(work);
+	if (!is_on(work))
+		return pass(work, PASS_OFF);
+	if (packet == PACKET_ODD)
+		return pass(work, PASS_PACKET);
+	reason = read_message(work, context);
+	if (reason != QUESTION_READ)
+		return pass(work, reason);
+	reason = take_answer(work, 0, work->name_hash, work->qtype, work->dnssec_ok);
+	if (reason == PASS_ABSENT)
+		reason = find_nothing(work);
+	if (reason == ANSWER_FOUND && question_end(work) + work->body_bytes + opt_bytes(work) > work->limit)
+		reason = PASS_SIZE;
+	if (reason == ANSWER_FOUND)
+		return answer(work, context);
+	return filters_absent(work) == VERDICT_DROP ? drop(work) : pass(work, reason);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -2,9 +2,15 @@
 #pragma once
 #include "maps.h"
 
-/* The first so many octets of a DNS message are read; a longer query is passed up. */
-#define MESSAGE_BYTES_MAX 512
+/* The longest query that is looked at: header, a name of NAME_BYTES_MAX, and an OPT record with the longest cookie there
+ * is have 199 octets. Longer ones are passed up. */
+#define MESSAGE_BYTES_MAX 256
+#define HEADER_BYTES 12
+/* Type and class, behind the name. */
+#define QUESTION_END_BYTES 4
 #define LABELS_MAX 64
+/* An OPT record with a cookie, in whole words. */
+#define OPT_WORDS 5
 
 enum proof { PROOF_NONE, PROOF_COOKIE };
 /* As filters::Kind. */
@@ -39,13 +45,17 @@ struct work {
 	u32 dns_bytes;
 	u16 source_port;
 	u16 target_port;
-	u8 is_ipv6;
 	u8 source[16];
 	u8 target[16];
+	/* Of both addresses and ports, in the order of bytes of the machine, not folded. */
+	u64 address_sum;
+	u8 is_ipv6;
 
-	/* question.h: the question's name in lower case, with its length octets and the root; zeros behind. The message as it
-	 * came stands behind it, so that whatever is read from an octet of the name on stays in here. */
+	/* question.h: the question's name in lower case, with its length octets and the root; zeros to the end of the word
+	 * behind it, or of its room. The message as it came stands behind that, so that whatever is read from an octet of the name
+	 * on stays in here; its question begins with a whole word. */
 	u64 name[NAME_BYTES_MAX / 8];
+	u32 padding;
 	u8 message[MESSAGE_BYTES_MAX];
 	u32 name_bytes;
 	/* Where its labels begin, the root left out; how many there are. */
@@ -53,6 +63,8 @@ struct work {
 	u32 labels;
 	/* By the filters' hasher of names (hash.h). */
 	u64 name_hash;
+	/* Of the question as it came, as address_sum. */
+	u64 question_sum;
 	u16 qtype;
 	/* Of the header, in host order. */
 	u16 flags;
@@ -61,13 +73,21 @@ struct work {
 	u8 has_edns;
 	u8 dnssec_ok;
 
-	/* cookie.h */
+	/* cookie.h: a client that sends one is given the other. */
+	u16 cookie_at;
+	u16 cookie_bytes;
 	u8 has_cookie;
 	u8 proof;
-	u8 cookie[24];
+	u64 cookie[3];
 
-	/* answers.h, names.h */
+	/* answers.h, names.h: what was found, with a copy of what stands behind the question; the OPT record follows it. */
 	struct found found;
+	u32 slot;
+	u16 answer_flags;
+	u16 answer_counts[3];
+	u32 body_bytes;
+	u64 body_sum;
+	u64 body[BODY_BYTES_MAX / 8 + OPT_WORDS + 1];
 
 	/* filters.h: the filter (filters::Filter) that slips or drops; hashes of its source and of that one's prefix; whether
 	 * the source is known to be good (Admission::known_good), which random_name() asks. */
@@ -76,3 +96,19 @@ struct work {
 	u64 source_hash;
 	u64 prefix_hash;
 };
+
+/* What the compiler may not move reads and writes across. */
+#define compiler_barrier() asm volatile("" ::: "memory")
+
+/* What reads before it and after it are not exchanged across. x86 exchanges none; elsewhere an addition with a result is a
+ * full barrier. */
+#ifdef ARCHITECTURE_x86_64
+#define read_barrier() compiler_barrier()
+#else
+#define read_barrier()                                  \
+	do {                                            \
+		u64 number = 0;                         \
+		if (__sync_fetch_and_add(&number, 1))   \
+			compiler_barrier();             \
+	} while (0)
+#endif
