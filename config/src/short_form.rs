@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::check::{Parsed, SecretFiles};
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::model::{Config, DefenceMode, Mode, Network};
+use crate::model::{Config, DefenceMode, KernelMode, Mode, Network};
 use crate::prefix::Prefix;
 
 /// How diagnostics name the short form.
@@ -43,6 +43,8 @@ pub struct ShortForm {
     pub user: Option<String>,
     /// UDP lanes, 0 for one per core.
     pub workers: usize,
+    /// Whether hot answers are given by a program in the kernel.
+    pub kernel: KernelMode,
     /// Whether the log is JSON.
     pub log_json: bool,
     /// How far the defences against floods go.
@@ -72,6 +74,9 @@ impl ShortForm {
         let _ = writeln!(text, "workers = {}", self.workers);
         if self.log_json {
             let _ = writeln!(text, "log = \"json\"");
+        }
+        if self.kernel != KernelMode::default() {
+            let _ = writeln!(text, "lanes.kernel = {}", quote(self.kernel.as_str()));
         }
         if self.defences != DefenceMode::default() {
             let _ = writeln!(text, "defences.mode = {}", quote(self.defences.as_str()));
@@ -123,9 +128,10 @@ impl ShortForm {
 
 /// Puts the option in the place of the item that it became.
 fn name_options(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    const NODE_ITEMS: [(&str, &str); 9] = [
+    const NODE_ITEMS: [(&str, &str); 10] = [
         (".defences.allow", "--allow"),
         (".defences", "--defences"),
+        (".lanes", "--lanes"),
         (".listen", "--listen"),
         (".state_dir", "--state"),
         (".control", "--control"),

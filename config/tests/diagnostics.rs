@@ -69,7 +69,7 @@ jitter_percent = -1
         &[
             r#"2:11: error: node.one.listen[0]: found "192.0.2.1"; expected an address with a port, such as "192.0.2.1:53""#,
             r#"2:48: error: node.one.listen[3]: found 53; expected an address and port such as "192.0.2.1:53" or "[2001:db8::1]:53""#,
-            r#"3:1: error: node.one.wrokers: found an unknown name; expected one of roles, listen, state_dir, control, metrics, workers, user, lanes, upstream, upstream_fallback, transfer_addresses, delay_s, log, identity, limits, api, defences, anycast (did you mean "workers"?)"#,
+            r#"3:1: error: node.one.wrokers: found an unknown name; expected one of roles, listen, state_dir, control, metrics, workers, user, upstream, upstream_fallback, transfer_addresses, delay_s, log, identity, limits, api, lanes, defences, anycast (did you mean "workers"?)"#,
             r#"4:11: error: node.one.workers: found "many"; expected a whole number from 0 to 1024"#,
             r#"5:11: error: node.one.metrics: found "127.0.0.1"; expected an address with a port, such as "127.0.0.1:53""#,
             r#"7:25: error: node.one.limits.udp_payload_bytes_max: found 100000; expected a whole number from 512 to 4096, in bytes"#,

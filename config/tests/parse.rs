@@ -4,7 +4,9 @@ mod support;
 
 use std::path::Path;
 
-use config::{Changes, Config, KeyAlgorithm, LogFormat, Network, NodeChange, OnExpire, ShortForm};
+use config::{
+    Changes, Config, KernelCrash, KernelMode, KeyAlgorithm, Lanes, LogFormat, Network, NodeChange, OnExpire, ShortForm,
+};
 use support::{Files, KEY_FILE};
 
 const NETWORK: &str = r#"
@@ -178,4 +180,32 @@ fn what_is_wrong_with_the_short_form_names_the_option() {
     let Err(all) = form.to_config(&Files::default()) else { panic!("took a wrong short form") };
     let options: Vec<_> = all.0.iter().map(|diagnostic| diagnostic.item.as_str()).collect();
     assert_eq!(options, ["--listen", "--control", "--workers"], "{all}");
+}
+
+#[test]
+fn lanes_are_sockets_unless_the_kernel_is_asked_for() {
+    assert_eq!(fra(NETWORK).node.lanes, Lanes::default());
+    let lanes =
+        "lanes = { kernel = \"required\", interfaces = [\"eth0\"], kernel_answers = 8, kernel_crash = \"keep\" }";
+    let new = fra(&NETWORK.replace("identity = { nsid = \"fra\" }", lanes));
+    let wanted = Lanes {
+        kernel: KernelMode::Required,
+        interfaces: vec!["eth0".to_owned()],
+        kernel_answers: 8,
+        kernel_crash: KernelCrash::Keep,
+    };
+    assert_eq!(new.node.lanes, wanted);
+    assert_eq!(Changes::between(&fra(NETWORK), &new).need_restart().collect::<Vec<_>>(), ["lanes"]);
+}
+
+#[test]
+fn an_interface_is_named_once_and_by_its_name() {
+    let lanes = "lanes.interfaces = [\"eth0\", \"eth0\", \"a/b\"]";
+    let text = NETWORK.replace("identity = { nsid = \"fra\" }", lanes);
+    let Err(all) = Network::parse(&text, "network.toml", &Files([("transfer.key", KEY_FILE)].into())) else {
+        panic!("took wrong interfaces")
+    };
+    let said: Vec<_> = all.0.iter().map(|wrong| format!("{}: {}", wrong.item, wrong.found)).collect();
+    let wanted = ["node.fra-1.lanes.interfaces[1]: \"eth0\" again", "node.fra-1.lanes.interfaces[2]: \"a/b\""];
+    assert_eq!(said, wanted);
 }

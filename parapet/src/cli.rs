@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use config::{DefenceMode, Mode, Prefix, ShortForm};
+use config::{DefenceMode, KernelMode, Mode, Prefix, ShortForm};
 
 use crate::defend::{AllowArguments, BlockArguments, KnownGoodArguments};
 use crate::drain::{DrainArguments, UndrainArguments};
@@ -165,7 +165,7 @@ pub(crate) enum Command {
 #[command(group = ArgGroup::new("served").multiple(true).args(["zone", "catalog"]))]
 pub(crate) struct RunArguments {
     /// The network file.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["origin", "zone", "catalog", "mode", "pull_interval_s", "listen", "state", "tsig_key", "control", "metrics", "user", "workers", "log", "defences", "allow"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["origin", "zone", "catalog", "mode", "pull_interval_s", "listen", "state", "tsig_key", "control", "metrics", "user", "workers", "lanes", "log", "defences", "allow"])]
     pub(crate) config: Option<PathBuf>,
 
     /// This machine's name in the network file; may be left out if the file has only one. In the short form: any name
@@ -213,9 +213,9 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "ADDR:PORT", value_parser = config::parse_listen_address)]
     metrics: Option<SocketAddr>,
 
-    /// How datagrams are received and sent.
-    #[arg(long, value_enum, default_value_t = LanesArgument::Sockets)]
-    lanes: LanesArgument,
+    /// Short form: whether hot answers are given by a program in the kernel (XDP) [default: sockets].
+    #[arg(long, value_enum)]
+    lanes: Option<LanesArgument>,
 
     /// Short form: the user to become once the sockets are bound.
     #[arg(long, value_name = "NAME")]
@@ -250,8 +250,12 @@ enum ModeArgument {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum LanesArgument {
-    /// UDP sockets, one per worker and address.
+    /// By the kernel lane where it is to be had, and by sockets.
+    Auto,
+    /// By sockets alone, one per worker and address.
     Sockets,
+    /// By the kernel lane and by sockets; without it the node does not start.
+    Kernel,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -405,7 +409,6 @@ impl RunArguments {
             allow,
             ..
         } = self;
-        let LanesArgument::Sockets = lanes;
         ShortForm {
             node: node.unwrap_or_else(|| "edge".to_owned()),
             origins: origin,
@@ -425,6 +428,12 @@ impl RunArguments {
             metrics,
             user,
             workers,
+            kernel: match lanes {
+                None => KernelMode::default(),
+                Some(LanesArgument::Auto) => KernelMode::Auto,
+                Some(LanesArgument::Sockets) => KernelMode::Off,
+                Some(LanesArgument::Kernel) => KernelMode::Required,
+            },
             log_json: log == LogArgument::Json,
             defences: match defences {
                 Some(DefencesArgument::Off) => DefenceMode::Off,

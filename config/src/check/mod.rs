@@ -18,6 +18,7 @@ mod catalog;
 mod defences;
 mod fleet;
 mod key;
+mod lanes;
 mod node;
 mod origin;
 mod service;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Checker, Tables};
-use crate::model::{Api, ApiTls, Identity, Lanes, Limits, LogFormat, Node, Roles};
+use crate::model::{Api, ApiTls, Identity, Limits, LogFormat, Node, Roles};
 use crate::reader::{Section, join};
 use crate::schema;
 use crate::value::{DNS_PORT, Value};
@@ -54,7 +54,7 @@ impl Checker<'_, '_> {
                 version_bind: text("version_bind"),
             },
             limits: limits(&section.section("limits")),
-            lanes: Lanes::Sockets,
+            lanes: self.lanes(&section.section("lanes")),
             log: if section.text("log") == Some("json") { LogFormat::Json } else { LogFormat::Text },
             api: section.optional_section("api").and_then(|api| self.api(api)),
             upstream: self.resolve_all(section, "upstream", schema::NODE, &tables.nodes),

@@ -7,6 +7,7 @@ mod anycast;
 mod catalog;
 mod defences;
 mod key;
+mod lanes;
 mod node;
 mod origin;
 mod transfer;
@@ -16,7 +17,8 @@ pub use anycast::{AddressFamily, Anycast, BfdSettings, FleetMember, Neighbour, R
 pub use catalog::Catalog;
 pub use defences::{DefenceMode, Defences, Filter};
 pub use key::{Key, KeyAlgorithm};
-pub use node::{Api, ApiTls, Downstream, Identity, Lanes, Limits, LogFormat, Node, NodeApi, Roles};
+pub use lanes::{KernelCrash, KernelMode, Lanes};
+pub use node::{Api, ApiTls, Downstream, Identity, Limits, LogFormat, Node, NodeApi, Roles};
 pub use origin::{Origin, Tls};
 pub use transfer::{DnssecPolicy, Timers, TransferLimits, TrustAnchor, Zonemd};
 pub use zone::{Mode, OnDemand, OnExpire, Zone};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Anycast, Defences};
+use super::{Anycast, Defences, Lanes};
 
 /// One machine of the network.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,14 +144,6 @@ impl Default for Limits {
             cache_bytes_max: 256 << 20,
         }
     }
-}
-
-/// How datagrams are received and sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lanes {
-    /// UDP sockets, one per worker.
-    #[default]
-    Sockets,
 }
 
 /// The form of the log.

@@ -6,6 +6,7 @@ mod anycast;
 mod catalog;
 mod defences;
 mod kind;
+mod lanes;
 mod network;
 mod node;
 mod origin;
@@ -54,6 +55,10 @@ pub const BGP_PORT: u16 = 179;
 pub const FLEET_PORT: u16 = 8179;
 /// Greatest rate that can be set, in a second.
 pub const RATE_MAX: u64 = 1_000_000_000;
+/// Interfaces that the kernel lane of one node is on.
+pub const INTERFACES_MAX: u64 = 64;
+/// Answers that a kernel lane has room for.
+pub const KERNEL_ANSWERS_MAX: u64 = 1 << 22;
 /// UDP lanes of one node.
 pub const WORKERS_MAX: u64 = 1024;
 

@@ -2,6 +2,7 @@
 
 use super::anycast::NODE_ANYCAST;
 use super::defences::DEFENCES;
+use super::lanes::LANES;
 use super::{
     Kind, LISTEN_MAX, NODE, Naming, ORIGINS_PER_ZONE_MAX, Table, UPSTREAMS_MAX, WORKERS_MAX, YEAR_S, item, optional,
     optional_single, required, single,
@@ -48,7 +49,6 @@ pub static NODE_TABLE: Table = Table {
             "\"parapet\"",
             "The user to become once the sockets are bound, when started as root.",
         ),
-        item("lanes", Kind::Choice(&["sockets"]), "\"sockets\"", "How datagrams are received and sent."),
         item(
             "upstream",
             Kind::List { of: &Kind::Reference(NODE), min: 0, max: UPSTREAMS_MAX },
@@ -190,6 +190,7 @@ pub static NODE_TABLE: Table = Table {
                 ),
             ],
         ),
+        LANES,
         DEFENCES,
         NODE_ANYCAST,
     ],
