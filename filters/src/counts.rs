@@ -6,8 +6,12 @@ use std::sync::{
 };
 
 use config::Filter;
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
-use crate::names::ZoneCounts;
+use crate::{
+    memory::{MemoryError, One, Shared},
+    names::{CELLS, ZoneCount, ZoneCounts},
+};
 
 /// What a filter did to a query, or would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,15 +54,31 @@ impl Effect {
     }
 }
 
-/// The counters of one lane, on cache lines of their own. One thread writes, others read.
-#[derive(Debug, Default)]
-#[repr(align(128))]
+/// The counters of one lane. One thread writes, others read.
+#[derive(Debug)]
 pub struct LaneCounts {
+    tallies: One<Tallies>,
+    pub(crate) zones: ZoneCounts,
+}
+
+/// What it counts of the node, on cache lines of their own.
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(128))]
+struct Tallies {
     queries: AtomicU64,
     clean: AtomicU64,
     first_seen: AtomicU64,
     effects: [[AtomicU64; Effect::ALL.len()]; Filter::ALL.len()],
-    pub(crate) zones: ZoneCounts,
+    zeros: [AtomicU64; 11],
+}
+
+pub(crate) const TALLIES_BYTES: usize = size_of::<Tallies>();
+pub(crate) const ZONES_BYTES: usize = CELLS * size_of::<ZoneCount>();
+
+impl Default for LaneCounts {
+    fn default() -> Self {
+        LaneCounts { tallies: One::own(), zones: ZoneCounts(Shared::own(CELLS)) }
+    }
 }
 
 fn add(counter: &AtomicU64, number: u64) {
@@ -66,25 +86,31 @@ fn add(counter: &AtomicU64, number: u64) {
 }
 
 impl LaneCounts {
+    /// Those of a lane that counts in memory from outside.
+    pub(crate) fn given(tallies: &'static mut [u8], zones: &'static mut [u8]) -> Result<LaneCounts, MemoryError> {
+        let zones = ZoneCounts(Shared::given(zones, CELLS, "the counts of zones")?);
+        Ok(LaneCounts { tallies: One::given(tallies, "the counts of a lane")?, zones })
+    }
+
     pub(crate) fn add(&self, filter: Filter, effect: Effect) {
-        if let Some(counter) = self.effects.get(filter as usize).and_then(|row| row.get(effect as usize)) {
+        if let Some(counter) = self.tallies.effects.get(filter as usize).and_then(|row| row.get(effect as usize)) {
             add(counter, 1);
         }
     }
 
     /// One more query was looked at.
     pub(crate) fn query(&self) {
-        add(&self.queries, 1);
+        add(&self.tallies.queries, 1);
     }
 
     /// Its source may be unknown; else there is nothing against it.
     pub(crate) fn clean(&self) {
-        add(&self.clean, 1);
+        add(&self.tallies.clean, 1);
     }
 
     /// Its source was never heard of before.
     pub(crate) fn first_seen(&self) {
-        add(&self.first_seen, 1);
+        add(&self.tallies.first_seen, 1);
     }
 }
 
@@ -99,9 +125,9 @@ pub(crate) struct Totals {
 impl Totals {
     pub(crate) fn sum(lanes: &[Arc<LaneCounts>]) -> Totals {
         lanes.iter().fold(Totals::default(), |sum, lane| Totals {
-            queries: sum.queries + lane.queries.load(Ordering::Relaxed),
-            clean: sum.clean + lane.clean.load(Ordering::Relaxed),
-            first_seen: sum.first_seen + lane.first_seen.load(Ordering::Relaxed),
+            queries: sum.queries + lane.tallies.queries.load(Ordering::Relaxed),
+            clean: sum.clean + lane.tallies.clean.load(Ordering::Relaxed),
+            first_seen: sum.first_seen + lane.tallies.first_seen.load(Ordering::Relaxed),
         })
     }
 }
@@ -121,9 +147,9 @@ impl Counts {
         let mut counts = Counts::default();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         for lane in lanes {
-            counts.queries += load(&lane.queries);
-            counts.first_seen += load(&lane.first_seen);
-            let flat = lane.effects.iter().flatten();
+            counts.queries += load(&lane.tallies.queries);
+            counts.first_seen += load(&lane.tallies.first_seen);
+            let flat = lane.tallies.effects.iter().flatten();
             counts.effects.iter_mut().flatten().zip(flat).for_each(|(sum, counter)| *sum += load(counter));
         }
         counts

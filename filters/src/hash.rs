@@ -30,6 +30,11 @@ impl Hasher {
         Hasher::new(seed, 2)
     }
 
+    /// The secret that makes it what it is.
+    pub(crate) fn secret(&self) -> [u64; 4] {
+        self.secret
+    }
+
     /// Of two numbers.
     #[inline]
     pub(crate) fn words(&self, a: u64, b: u64) -> u64 {
@@ -42,10 +47,10 @@ impl Hasher {
     pub(crate) fn prefix(&self, address: IpAddr, ipv4_length: u8, ipv6_length: u8) -> u64 {
         match address {
             IpAddr::V4(address) => {
-                let bits = address.to_bits() & leading_ones(ipv4_length.saturating_add(32)) as u32;
+                let bits = address.to_bits() & ipv4_mask(ipv4_length);
                 self.words(u64::from(bits), IPV4_TAG)
             }
-            IpAddr::V6(address) => self.words((address.to_bits() >> 64) as u64 & leading_ones(ipv6_length), IPV6_TAG),
+            IpAddr::V6(address) => self.words((address.to_bits() >> 64) as u64 & ipv6_mask(ipv6_length), IPV6_TAG),
         }
     }
 
@@ -94,6 +99,18 @@ impl NameHasher {
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
+}
+
+/// The bits of an IPv4 prefix of this length.
+#[inline]
+pub(crate) fn ipv4_mask(length: u8) -> u32 {
+    leading_ones(length.saturating_add(32)) as u32
+}
+
+/// The bits of an IPv6 prefix of this length, in the upper half of an address.
+#[inline]
+pub(crate) fn ipv6_mask(length: u8) -> u64 {
+    leading_ones(length)
 }
 
 /// So many ones, at most 64, from the most significant bit on.

@@ -18,7 +18,9 @@ mod counts;
 mod event;
 mod gate;
 mod hash;
+pub mod layout;
 mod learned;
+mod memory;
 mod names;
 mod now;
 mod policy;
@@ -43,16 +45,18 @@ pub use event::{Defence, Event, Phase, Scope};
 pub use gate::{Gate, Lane};
 pub use hash::NameHasher;
 pub use learned::{LEARNED_BYTES_MAX, LEARNED_SOURCES_MAX, LEARNED_ZONES_MAX, Learned, LearnedError, LearnedZone};
+pub use memory::{Memory, MemoryError, Table};
 pub use names::{Baseline, NodeStatus, NormalByHand, RateStatus, Status, SuffixStatus, ZoneStatus};
 pub use now::Now;
 pub use policy::Policy;
 pub use pressure::Pressure;
 pub use quarantine::{QUARANTINED_MAX, Quarantined, Quarantining, Width};
 pub use sample::{SAMPLES_MAX, Sample, SampledName, Samples};
-pub use sources::{Budget, Explanation, Judgement, KnownGood, Listed, SourceStanding, Why};
+pub use sources::{Budget, Explanation, Judgement, KnownGood, Listed, ListedPrefix, SourceStanding, Why};
 pub use verdict::{Admission, Verdict};
 pub use view::{Asked, Found, Hashes, Kind, Proof, View, ZoneNumber};
 
+use memory::Taker;
 use names::Names;
 use quarantine::Quarantine;
 use sources::Sources;
@@ -60,6 +64,7 @@ use sources::Sources;
 /// All filters of a node with their memory, which is taken once.
 #[derive(Debug)]
 pub struct Filters {
+    seed: [u64; 2],
     policy: ArcSwap<Policy>,
     sources: Sources,
     names: Names,
@@ -72,10 +77,23 @@ pub struct Filters {
 impl Filters {
     /// Takes all memory. `seed` is random and known to nobody: it keeps attackers from choosing who shares a place with whom.
     pub fn new(defences: &Defences, seed: [u64; 2]) -> Filters {
+        Filters::take(defences, seed, &mut Taker::own())
+    }
+
+    /// The same with tables in memory that is given. What is left there from before holds on if it was made with this seed,
+    /// and the clock is the same.
+    pub fn within(defences: &Defences, seed: [u64; 2], memory: &mut dyn Memory) -> Result<Filters, MemoryError> {
+        let mut taker = Taker::of(memory);
+        let filters = Filters::take(defences, seed, &mut taker);
+        taker.finish().map(|()| filters)
+    }
+
+    fn take(defences: &Defences, seed: [u64; 2], taker: &mut Taker<'_>) -> Filters {
         Filters {
+            seed,
             policy: ArcSwap::from_pointee(Policy::new(defences)),
-            sources: Sources::new(seed),
-            names: Names::new(seed),
+            sources: Sources::within(taker, seed),
+            names: Names::within(taker, seed),
             quarantine: Quarantine::default(),
             lanes: ArcSwap::default(),
             samples: Arc::new(ArrayQueue::new(SAMPLES_MAX)),
@@ -97,6 +115,33 @@ impl Filters {
         let counts = Arc::new(LaneCounts::default());
         self.lanes.rcu(|lanes| lanes.iter().chain([&counts]).cloned().collect::<Vec<_>>());
         Lane::new(Arc::clone(self), counts, Arc::clone(&self.samples))
+    }
+
+    /// Lanes that are elsewhere and count in this memory, of [`layout::LANE_COUNTS_BYTES`] and [`layout::LANE_ZONES_BYTES`]
+    /// for each: from now on what they count is looked at as what others do. Says how many there are.
+    pub fn add_foreign_lanes(&self, counts: &'static mut [u8], zones: &'static mut [u8]) -> Result<usize, MemoryError> {
+        let counts = counts.chunks_mut(layout::LANE_COUNTS_BYTES);
+        let mut zones = zones.chunks_mut(layout::LANE_ZONES_BYTES);
+        let lanes = counts.map(|counts| LaneCounts::given(counts, zones.next().unwrap_or_default()).map(Arc::new));
+        let foreign = lanes.collect::<Result<Vec<_>, _>>()?;
+        self.lanes.rcu(|lanes| lanes.iter().chain(&foreign).cloned().collect::<Vec<_>>());
+        Ok(foreign.len())
+    }
+
+    /// What a verdict depends on, beside the tables, for who gives it elsewhere: 4 words of secret of the hasher of names,
+    /// 4 of that of sources, whether all is off, of which families there are [listed prefixes](Filters::listed) (bit 0: IPv4,
+    /// bit 1: IPv6), 16 for the modes of filters, the masks of prefixes, the costs of a query by client, known-good client,
+    /// prefix and repetition, the length of a period and how many make a source known good, the costs of an answer by kind
+    /// and prefix, what is slipped, how many random names are borne, 2 words of seed, and how much is quarantined.
+    pub fn policy_words(&self) -> [u64; layout::POLICY_WORDS] {
+        let ([n0, n1, n2, n3], [s0, s1, s2, s3]) = self.sources.secrets();
+        let [a, b] = self.seed;
+        self.policy.load().words([n0, n1, n2, n3, s0, s1, s2, s3], [a, b, self.quarantine.entries() as u64])
+    }
+
+    /// The lists of sources as prefixes, for who looks for the longest one that covers an address.
+    pub fn listed(&self) -> Vec<ListedPrefix> {
+        ListedPrefix::all(&self.policy.load().defences)
     }
 
     /// Samples of the queries of all lanes. Whoever shows them takes them from there.

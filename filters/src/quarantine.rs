@@ -180,6 +180,11 @@ impl Quarantine {
         outcome
     }
 
+    /// How much there is to look at.
+    pub(crate) fn entries(&self) -> usize {
+        self.entries.load(Relaxed)
+    }
+
     /// What is kept away now.
     pub(crate) fn list(&self, now: Now) -> Vec<Quarantined> {
         let book = self.book.load();

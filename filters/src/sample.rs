@@ -1,10 +1,16 @@
 //! Samples of queries and of what became of them, for whoever shows what is going on.
 
-use std::{cell::Cell, fmt, net::IpAddr, sync::Arc};
+use std::{
+    cell::Cell,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use config::Filter;
 use crossbeam_queue::ArrayQueue;
 use wire::{NameRef, Rtype};
+use zerocopy::FromBytes;
 
 use crate::{Now, Verdict, View, ZoneNumber, score::Score};
 
@@ -69,6 +75,60 @@ impl Sample {
             penalty: score.penalty,
             weight: 1,
         }
+    }
+}
+
+/// A sample as a lane elsewhere writes it, in the order of bytes of the machine.
+#[derive(Clone, Copy, Debug, FromBytes)]
+#[repr(C)]
+struct Record {
+    at_us: u64,
+    /// An IPv4 address is mapped.
+    source: [u8; 16],
+    /// [`u32::MAX`]: none.
+    zone: u32,
+    weight: u32,
+    qtype: u16,
+    /// 0: served, 1: slipped, 2: dropped.
+    verdict: u8,
+    /// Its number; [`u8::MAX`]: none.
+    filter: u8,
+    penalty: u8,
+    /// 0: the question could not be read.
+    name_bytes: u8,
+    zero: u16,
+    name: [u8; 128],
+}
+
+pub(crate) const RECORD_BYTES: usize = size_of::<Record>();
+
+impl Sample {
+    /// What a lane elsewhere has written, [`SAMPLE_BYTES`](crate::layout::SAMPLE_BYTES) of it; none if it is no sample.
+    pub fn from_record(record: &[u8]) -> Option<Sample> {
+        let record = Record::read_from_bytes(record).ok()?;
+        let filter = Filter::ALL.get(usize::from(record.filter)).copied();
+        let verdict = match (record.verdict, filter) {
+            (0, _) => Verdict::Serve,
+            (1, Some(filter)) => Verdict::Slip(filter),
+            (2, Some(filter)) => Verdict::Drop(filter),
+            _ => return None,
+        };
+        let is_readable = record.name_bytes > 0;
+        let qname = match is_readable {
+            true => Some(SampledName::new(NameRef::parse(record.name.get(..usize::from(record.name_bytes))?).ok()?)),
+            false => None,
+        };
+        Some(Sample {
+            at: Now::from_us(record.at_us),
+            source: Ipv6Addr::from(record.source).to_canonical(),
+            zone: (record.zone != u32::MAX).then_some(ZoneNumber(record.zone)),
+            qname,
+            qtype: is_readable.then_some(Rtype(record.qtype)),
+            verdict,
+            filter,
+            penalty: record.penalty,
+            weight: record.weight,
+        })
     }
 }
 
@@ -234,6 +294,44 @@ mod tests {
         // And when it is over, all again.
         offer(&sampler, 8_000_000, 1000, 2);
         assert_eq!(offer(&sampler, 10_000_000, 1000, 1), (1000, 1000));
+    }
+
+    /// A record of 168 bytes.
+    fn record(zone: u32, verdict: u8, filter: u8, name: &[u8]) -> Vec<u8> {
+        let mut record = Vec::new();
+        record.extend(7_000_000u64.to_ne_bytes());
+        record.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1]);
+        record.extend([zone, 16].map(u32::to_ne_bytes).concat());
+        record.extend(28u16.to_ne_bytes());
+        record.extend([verdict, filter, 30, name.len() as u8, 0, 0]);
+        record.extend(name);
+        record.resize(RECORD_BYTES, 0);
+        record
+    }
+
+    #[test]
+    fn a_record_is_read_and_what_is_none_is_not() {
+        let sample = Sample::from_record(&record(5, 2, 8, b"\x01x\x07example\0")).unwrap();
+        assert_eq!(sample.source, IpAddr::from([192, 0, 2, 1]));
+        assert_eq!((sample.at.s(), sample.zone, sample.weight), (7, Some(ZoneNumber(5)), 16));
+        assert_eq!((sample.qtype, sample.penalty), (Some(Rtype(28)), 30));
+        assert_eq!((sample.verdict, sample.filter), (Verdict::Drop(Filter::RandomName), Some(Filter::RandomName)));
+        assert_eq!(sample.qname.unwrap().to_string(), "x.example.");
+        let sample = Sample::from_record(&record(u32::MAX, 0, 255, b"")).unwrap();
+        assert_eq!((sample.zone, sample.qname, sample.qtype), (None, None, None));
+        assert_eq!((sample.verdict, sample.filter), (Verdict::Serve, None));
+        let whole = record(5, 2, 8, b"\x01x\0");
+        for none in [
+            &whole[..RECORD_BYTES - 1],
+            &[&*whole, &[0]].concat(),
+            &record(5, 3, 8, b"\0"),
+            &record(5, 1, 255, b"\0"),
+            &record(5, 2, 11, b"\0"),
+            &record(5, 0, 8, b"\x05x\0"),
+            &record(5, 0, 8, b"\xc0\x0c"),
+        ] {
+            assert!(Sample::from_record(none).is_none(), "{none:?}");
+        }
     }
 
     #[test]

@@ -1,26 +1,31 @@
 //! The suffixes at which random names are asked for, with their names: for the operator, and to let them rest.
 
 use std::sync::atomic::{
-    AtomicU32, AtomicU64, AtomicUsize,
+    AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
 use wire::{Name, NameRef};
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
-use crate::ZoneNumber;
+use crate::{
+    ZoneNumber,
+    memory::{One, Shared, Table, Taker},
+};
 
 /// So many suffixes can be attacked at once; what fails at others is answered.
 pub(crate) const ATTACKED_MAX: usize = 1024;
 /// So many places are tried for a new one.
 const PROBES: usize = 16;
-const NAME_WORDS: usize = 32;
+pub(crate) const NAME_WORDS: usize = 32;
 
 const FREE: u32 = 0;
 const BEING_WRITTEN: u32 = 1;
 const READY: u32 = 2;
 
 /// One place. A lane fills it, the tick frees it.
-#[derive(Debug)]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C)]
 struct Place {
     state: AtomicU32,
     zone: AtomicU32,
@@ -31,8 +36,16 @@ struct Place {
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Attacked {
-    places: Box<[Place]>,
-    used: AtomicUsize,
+    places: Shared<Place>,
+    used: One<Used>,
+}
+
+/// How many places are taken.
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+struct Used {
+    places: AtomicU64,
+    zeros: [AtomicU64; 7],
 }
 
 /// An attacked suffix.
@@ -45,29 +58,23 @@ pub(crate) struct AttackedSuffix {
 }
 
 impl Attacked {
-    pub(crate) fn new() -> Attacked {
-        let place = |_| Place {
-            state: AtomicU32::new(FREE),
-            zone: AtomicU32::new(0),
-            key: AtomicU64::new(0),
-            name: [const { AtomicU64::new(0) }; NAME_WORDS],
-        };
-        Attacked { places: (0..ATTACKED_MAX).map(place).collect(), used: AtomicUsize::new(0) }
+    pub(crate) fn within(taker: &mut Taker<'_>) -> Attacked {
+        Attacked { places: taker.shared(Table::Attacked, ATTACKED_MAX), used: taker.one(Table::AttackedUsed) }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        std::mem::size_of_val(&*self.places)
+        size_of_val(&*self.places)
     }
 
     #[inline]
     pub(crate) fn is_none(&self) -> bool {
-        self.used.load(Relaxed) == 0
+        self.used.places.load(Relaxed) == 0
     }
 
     /// Takes a place, and says which; none when all are taken.
     #[cold]
     pub(crate) fn add(&self, key: u64, zone: ZoneNumber, name: &[u8]) -> Option<u32> {
-        if self.used.load(Relaxed) >= ATTACKED_MAX {
+        if self.used.places.load(Relaxed) >= ATTACKED_MAX as u64 {
             return None;
         }
         let start = (key >> 32) as usize;
@@ -85,7 +92,7 @@ impl Attacked {
             bytes.iter_mut().zip(chunks.next().unwrap_or_default()).for_each(|(to, from)| *to = *from);
             word.store(u64::from_le_bytes(bytes), Relaxed);
         }
-        self.used.fetch_add(1, Relaxed);
+        self.used.places.fetch_add(1, Relaxed);
         place.state.store(READY, Release);
         Some(number as u32)
     }
@@ -114,7 +121,7 @@ impl Attacked {
         if let Some(place) = self.places.get(number as usize)
             && place.state.compare_exchange(READY, FREE, Release, Relaxed).is_ok()
         {
-            self.used.fetch_sub(1, Relaxed);
+            self.used.places.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -125,7 +132,7 @@ mod tests {
 
     #[test]
     fn places_are_taken_and_given_back() {
-        let attacked = Attacked::new();
+        let attacked = Attacked::within(&mut Taker::own());
         let longest = [vec!["x".repeat(63); 3], vec!["y".repeat(61)]].concat().join(".");
         let name: Name = longest.parse().unwrap();
         assert!(attacked.is_none());
@@ -140,7 +147,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_than_fit() {
-        let attacked = Attacked::new();
+        let attacked = Attacked::within(&mut Taker::own());
         let key = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let taken = (0..100_000).filter_map(|n| attacked.add(key(n), ZoneNumber(1), &[0])).count();
         assert_eq!(taken, ATTACKED_MAX);

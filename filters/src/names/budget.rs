@@ -8,7 +8,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::Now;
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+
+use crate::{
+    Now,
+    memory::{Shared, Table, Taker},
+};
 
 const ENTRIES: usize = 8;
 const UNIT_US: u64 = 4;
@@ -20,14 +25,14 @@ const TAG_MASK: u64 = !(TIME_MASK | OVER_MASK);
 /// No debt is longer than this; what seems to be is from the last time round of the 50 days that the units count.
 const DEBT_UNITS_MAX: u64 = 60 * UNITS_PER_S;
 
-#[derive(Debug, Default)]
-#[repr(align(64))]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
 struct Bucket([AtomicU64; ENTRIES]);
 
 /// The table.
 #[derive(Debug)]
 pub(crate) struct Budgets {
-    buckets: Box<[Bucket]>,
+    buckets: Shared<Bucket>,
 }
 
 /// How much a key may have.
@@ -36,6 +41,14 @@ pub(crate) struct Limit {
     pub(crate) per_s: u32,
     /// As much as this many seconds' share may come at once.
     pub(crate) burst_s: u32,
+}
+
+impl Limit {
+    /// What one costs, in units of 4 µs.
+    #[inline]
+    pub(crate) fn cost(self) -> u64 {
+        (UNITS_PER_S / u64::from(self.per_s.max(1))).max(1)
+    }
 }
 
 /// What a budget says.
@@ -49,12 +62,12 @@ pub(crate) enum Budget {
 
 impl Budgets {
     /// A table of `buckets` times eight keys; a power of two.
-    pub(crate) fn new(buckets: usize) -> Budgets {
-        Budgets { buckets: (0..buckets.next_power_of_two()).map(|_| Bucket::default()).collect() }
+    pub(crate) fn within(taker: &mut Taker<'_>, table: Table, buckets: usize) -> Budgets {
+        Budgets { buckets: taker.shared(table, buckets.next_power_of_two()) }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        std::mem::size_of_val(&*self.buckets)
+        size_of_val(&*self.buckets)
     }
 
     /// Brings the bucket of this hash near.
@@ -67,7 +80,8 @@ impl Budgets {
     /// Takes one from the budget of the key with this hash.
     #[inline]
     pub(crate) fn take(&self, hash: u64, limit: Limit, now: Now) -> Budget {
-        let Some(Bucket(entries)) = self.buckets.get(hash as usize & (self.buckets.len() - 1)) else {
+        let buckets = &*self.buckets;
+        let Some(Bucket(entries)) = buckets.get(hash as usize & (buckets.len() - 1)) else {
             return Budget::Within;
         };
         let now = (now.us() / UNIT_US) & TIME_MASK;
@@ -75,7 +89,7 @@ impl Budgets {
             Some(slot) => (slot, slot.load(Relaxed), debt(slot.load(Relaxed) & TIME_MASK, now)),
             None => (least(entries, now), hash & TAG_MASK, 0),
         };
-        let cost = (UNITS_PER_S / u64::from(limit.per_s.max(1))).max(1);
+        let cost = limit.cost();
         if debt + cost > u64::from(limit.burst_s) * UNITS_PER_S {
             let over = entry.wrapping_add(1 << TIME_BITS) & OVER_MASK;
             slot.store(entry & !OVER_MASK | over, Relaxed);
@@ -117,7 +131,8 @@ fn debt(free_again: u64, now: u64) -> u64 {
 }
 
 /// One budget in one number: when it is without debt again, in microseconds.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(transparent)]
 pub(crate) struct OneBudget(AtomicU64);
 
 impl OneBudget {
@@ -137,6 +152,10 @@ impl OneBudget {
 mod tests {
     use super::*;
 
+    fn own(buckets: usize) -> Budgets {
+        Budgets::within(&mut Taker::own(), Table::AnswerRates, buckets)
+    }
+
     const LIMIT: Limit = Limit { per_s: 50, burst_s: 2 };
 
     fn mixed(n: u64) -> u64 {
@@ -145,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_key_gets_its_burst_and_then_its_rate() {
-        let budgets = Budgets::new(16);
+        let budgets = own(16);
         let within = |from_ms: u64, ms: u64| {
             (from_ms..from_ms + ms)
                 .filter(|ms| budgets.take(mixed(7), LIMIT, Now::from_us(ms * 1000)) == Budget::Within)
@@ -158,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_above_is_numbered() {
-        let budgets = Budgets::new(1);
+        let budgets = own(1);
         let now = Now::from_us(5_000_000);
         (0..100).for_each(|_| assert_eq!(budgets.take(mixed(1), LIMIT, now), Budget::Within));
         for n in 1..200u64 {
@@ -169,7 +188,7 @@ mod tests {
     /// A flood of keys that come once does not push out the one that has much debt.
     #[test]
     fn who_has_debt_stays() {
-        let budgets = Budgets::new(128);
+        let budgets = own(128);
         let mut within = 0;
         for ms in 0..10_000u64 {
             let now = Now::from_us(ms * 1000);
@@ -183,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_clock_of_an_entry_goes_round_without_harm() {
-        let budgets = Budgets::new(1);
+        let budgets = own(1);
         let round_us = (1u64 << TIME_BITS) * UNIT_US;
         for _ in 0..100 {
             budgets.take(mixed(1), LIMIT, Now::from_us(round_us - 2_000_000));

@@ -5,8 +5,10 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
 };
 
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+
 use super::{budget::OneBudget, window::Window};
-use crate::{LaneCounts, Now, ZoneNumber};
+use crate::{LaneCounts, Now, ZoneNumber, memory::Shared};
 
 /// Zones have a cell by their number modulo this: on a node with more zones some share one.
 pub(crate) const CELLS: usize = 4096;
@@ -19,7 +21,8 @@ pub(crate) fn cell_of(zone: ZoneNumber) -> usize {
 }
 
 /// What one lane counts of the zones of a cell.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C)]
 pub(crate) struct ZoneCount {
     pub(crate) queries: AtomicU32,
     pub(crate) misses: AtomicU32,
@@ -28,13 +31,7 @@ pub(crate) struct ZoneCount {
 
 /// What one lane counts of all zones.
 #[derive(Debug)]
-pub(crate) struct ZoneCounts(Box<[ZoneCount]>);
-
-impl Default for ZoneCounts {
-    fn default() -> Self {
-        ZoneCounts((0..CELLS).map(|_| ZoneCount::default()).collect())
-    }
-}
+pub(crate) struct ZoneCounts(pub(crate) Shared<ZoneCount>);
 
 fn bump(counter: &AtomicU32) {
     counter.store(counter.load(Relaxed).wrapping_add(1), Relaxed);
@@ -74,7 +71,8 @@ pub(crate) fn sum(lanes: &[Arc<LaneCounts>], cell: usize) -> [u32; 3] {
 }
 
 /// A defence that is armed or rests.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(transparent)]
 pub(crate) struct Switch {
     /// Queries a second when it was armed; 0: it rests.
     per_s: AtomicU32,
@@ -102,8 +100,8 @@ impl Switch {
 }
 
 /// What a lane has to know of a zone, and what all lanes share.
-#[derive(Debug, Default)]
-#[repr(align(64))]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
 pub(crate) struct Cell {
     pub(crate) miss: Switch,
     /// Above so many queries a second it is armed; 0: nothing is known of the zone yet.
@@ -118,7 +116,8 @@ pub(crate) struct Cell {
     pub(crate) zone: AtomicU32,
     /// The last zone of the cell with a miss, plus one, and the second of that.
     on_demand: AtomicU64,
-    pub(crate) window: Window<2>,
+    window_start_us: AtomicU64,
+    window_marks: [AtomicU32; 2],
     pub(crate) misses: OneBudget,
     /// The misses below its attacked suffixes.
     pub(crate) attacked_misses: OneBudget,
@@ -137,6 +136,10 @@ impl Cell {
         let known = self.on_demand.load(Relaxed);
         let age_s = now.s().saturating_sub(known & u64::from(u32::MAX));
         known != 0 && (known >> 32) as u32 == zone.0 && age_s < ON_DEMAND_S
+    }
+
+    pub(crate) fn window(&self) -> Window<'_, 2> {
+        Window { start_us: &self.window_start_us, marks: &self.window_marks }
     }
 
     /// Arms the zone if these rates of queries and misses call for it.

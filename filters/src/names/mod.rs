@@ -26,15 +26,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use config::Defences;
 use wire::NameRef;
 
+pub(crate) use attacked::{ATTACKED_MAX, NAME_WORDS as ATTACKED_NAME_WORDS};
 pub use baseline::Baseline;
-pub(crate) use cells::ZoneCounts;
+pub(crate) use cells::{CELLS, ZoneCount, ZoneCounts};
+pub(crate) use name_set::{FAMILIAR_WORDS, RECENT_NAMES, RECENT_WORDS};
+pub(crate) use response::{ANSWER_BUCKETS, PREFIX_BUCKETS, costs as response_costs};
 pub use status::{NodeStatus, RateStatus, Status, SuffixStatus, ZoneStatus};
+pub(crate) use suffix::{SETS as SUFFIX_SETS, WAYS as SUFFIX_WAYS};
 
 use crate::{
-    Admission, Event, Found, Kind, LaneCounts, LearnedZone, Now, Policy, Proof, View, ZoneNumber, counts::Totals,
-    hash::Hasher, verdict::Finding,
+    Admission, Event, Found, Kind, LaneCounts, LearnedZone, Now, Policy, Proof, View, ZoneNumber,
+    counts::Totals,
+    hash::Hasher,
+    memory::{One, Shared, Table, Taker},
+    verdict::Finding,
 };
-use cells::{CELLS, Cell};
+use cells::Cell;
 use name_set::{Acquaintance, FailingNames, NameSet};
 use node::{Node, Rates};
 use response::Responses;
@@ -55,8 +62,8 @@ const UNSEEN_BURST_PART: f64 = 0.5;
 #[derive(Debug)]
 pub(crate) struct Names {
     hasher: Hasher,
-    node: Node,
-    cells: Box<[Cell]>,
+    node: One<Node>,
+    cells: Shared<Cell>,
     suffixes: Suffixes,
     existing: NameSet,
     failing: FailingNames,
@@ -69,16 +76,16 @@ pub(crate) struct Names {
 pub type NormalByHand = Vec<(ZoneNumber, u32)>;
 
 impl Names {
-    pub(crate) fn new(seed: [u64; 2]) -> Names {
+    pub(crate) fn within(taker: &mut Taker<'_>, seed: [u64; 2]) -> Names {
         let hasher = Hasher::of_names(seed);
         Names {
             hasher,
-            node: Node::default(),
-            cells: (0..CELLS).map(|_| Cell::default()).collect(),
-            suffixes: Suffixes::new(hasher),
+            node: taker.one(Table::Node),
+            cells: taker.shared(Table::Cells, CELLS),
+            suffixes: Suffixes::within(taker, hasher),
             existing: NameSet::of_existing(),
-            failing: FailingNames::new(),
-            responses: Responses::new(hasher),
+            failing: FailingNames::within(taker),
+            responses: Responses::within(taker, hasher),
             ticker: Mutex::new(Ticker::new()),
         }
     }
@@ -106,9 +113,10 @@ impl Names {
             let totals = Totals::sum(lanes);
             [totals.queries as u32, totals.clean as u32, totals.first_seen as u32]
         };
-        if let Some([queries, clean, first_seen]) = self.node.window.turn(now, totals) {
+        if let Some([queries, clean, first_seen]) = self.node.window().turn(now, totals) {
             self.node.judge(Rates { queries, clean, first_seen }, policy);
         }
+        self.failing.turn_full();
     }
 
     /// Whether only known-good sources are served now.
@@ -132,7 +140,7 @@ impl Names {
             let [queries, misses, _] = cells::sum(lanes, cells::cell_of(zone.0));
             [queries, misses]
         };
-        if let Some(rates) = cell.window.turn(now, sums) {
+        if let Some(rates) = cell.window().turn(now, sums) {
             cell.judge(rates);
         }
         let armed = cell.miss.is_armed() || self.node.miss.is_armed();

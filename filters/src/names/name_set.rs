@@ -4,53 +4,65 @@
 //! ever seen. Only names that were found get in, so that whoever asks for random names cannot fill it. And names that do
 //! not exist and are asked for all the same ([`FailingNames`]).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+
+use crate::memory::{One, Shared, Table, Taker};
 
 /// 512 KiB a generation: with a million names, one of thirty unknown ones is taken for known.
 const EXISTING_WORDS: usize = 1 << 16;
 /// A name that is not asked for in one to two of these is forgotten.
 pub(crate) const GENERATION_S: u64 = 900;
 /// 1 MiB a generation, of so many names: one of sixty others is taken for one of them.
-const RECENT_WORDS: usize = 1 << 17;
-const RECENT_NAMES: usize = 1 << 19;
-const FAMILIAR_WORDS: usize = 1 << 14;
+pub(crate) const RECENT_WORDS: usize = 1 << 17;
+pub(crate) const RECENT_NAMES: u64 = 1 << 19;
+pub(crate) const FAMILIAR_WORDS: usize = 1 << 14;
 
 /// A set of names by their hashes.
 #[derive(Debug)]
 pub(crate) struct NameSet {
-    generations: [Box<[AtomicU64]>; 2],
-    young: AtomicUsize,
+    /// Both generations, one behind the other.
+    words: Shared<AtomicU64>,
+    turn: One<NameTurn>,
+}
+
+/// Which generation is young.
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+struct NameTurn {
+    young: AtomicU64,
     /// Names put into the young generation.
-    added: AtomicUsize,
+    added: AtomicU64,
+    zeros: [AtomicU64; 6],
 }
 
 impl NameSet {
     /// For names that exist.
     pub(crate) fn of_existing() -> NameSet {
-        NameSet::new(EXISTING_WORDS)
+        NameSet { words: Shared::own(2 * EXISTING_WORDS), turn: One::own() }
     }
 
-    fn new(words: usize) -> NameSet {
-        let words = || (0..words).map(|_| AtomicU64::new(0)).collect();
-        NameSet { generations: [words(), words()], young: AtomicUsize::new(0), added: AtomicUsize::new(0) }
+    fn within(taker: &mut Taker<'_>, [table, turn]: [Table; 2], words: usize) -> NameSet {
+        NameSet { words: taker.shared(table, 2 * words), turn: taker.one(turn) }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.generations.iter().map(|words| std::mem::size_of_val(&**words)).sum()
+        size_of_val(&*self.words)
     }
 
-    fn word(&self, generation: usize, hash: u64) -> Option<&AtomicU64> {
-        let words = self.generations.get(generation % 2)?;
-        words.get((hash >> 12) as usize & words.len().wrapping_sub(1))
+    fn word(&self, generation: u64, hash: u64) -> Option<&AtomicU64> {
+        let length = self.words.len() / 2;
+        self.words.get((generation % 2) as usize * length + ((hash >> 12) as usize & length.wrapping_sub(1)))
     }
 
     pub(crate) fn add(&self, hash: u64) {
         let bits = bits(hash);
-        if let Some(word) = self.word(self.young.load(Relaxed), hash) {
+        if let Some(word) = self.word(self.turn.young.load(Relaxed), hash) {
             let old = word.load(Relaxed);
             if old & bits != bits {
                 word.store(old | bits, Relaxed);
-                self.added.store(self.added.load(Relaxed).wrapping_add(1), Relaxed);
+                self.turn.added.store(self.turn.added.load(Relaxed).wrapping_add(1), Relaxed);
             }
         }
     }
@@ -62,17 +74,18 @@ impl NameSet {
 
     /// Forgets the older generation and begins a new one.
     pub(crate) fn turn(&self) {
-        self.added.store(0, Relaxed);
-        let old = self.young.load(Relaxed).wrapping_add(1) % 2;
-        self.generations.get(old).into_iter().flatten().for_each(|word| word.store(0, Relaxed));
-        self.young.store(old, Relaxed);
+        self.turn.added.store(0, Relaxed);
+        let (old, length) = (self.turn.young.load(Relaxed).wrapping_add(1) % 2, self.words.len() / 2);
+        self.words.iter().skip(old as usize * length).take(length).for_each(|word| word.store(0, Relaxed));
+        self.turn.young.store(old, Relaxed);
     }
 
     /// The same once so many names are in it.
-    fn turn_at(&self, names: usize) {
-        let added = self.added.load(Relaxed);
+    fn turn_at(&self, names: u64) {
+        let added = &self.turn.added;
+        let number = added.load(Relaxed);
         // One of the lanes that see it does it.
-        if added >= names && self.added.compare_exchange(added, 0, Relaxed, Relaxed).is_ok() {
+        if number >= names && added.compare_exchange(number, 0, Relaxed, Relaxed).is_ok() {
             self.turn();
         }
     }
@@ -101,8 +114,11 @@ pub(crate) struct FailingNames {
 }
 
 impl FailingNames {
-    pub(crate) fn new() -> FailingNames {
-        FailingNames { recent: NameSet::new(RECENT_WORDS), familiar: NameSet::new(FAMILIAR_WORDS) }
+    pub(crate) fn within(taker: &mut Taker<'_>) -> FailingNames {
+        FailingNames {
+            recent: NameSet::within(taker, [Table::Recent, Table::RecentTurn], RECENT_WORDS),
+            familiar: NameSet::within(taker, [Table::Familiar, Table::FamiliarTurn], FAMILIAR_WORDS),
+        }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -124,9 +140,15 @@ impl FailingNames {
         if self.recent.has(hash) {
             return Acquaintance::Recent;
         }
-        self.recent.turn_at(RECENT_NAMES);
+        self.turn_full();
         self.recent.add(hash);
         Acquaintance::Unheard
+    }
+
+    /// Makes room for names that are asked for now, once there are enough: for all who add some and cannot do it themselves.
+    #[inline]
+    pub(crate) fn turn_full(&self) {
+        self.recent.turn_at(RECENT_NAMES);
     }
 
     pub(crate) fn turn(&self) {
@@ -156,7 +178,7 @@ mod tests {
 
     #[test]
     fn what_failed_twice_in_calm_is_familiar_and_a_flood_of_names_is_not() {
-        let (names, hasher) = (FailingNames::new(), Hasher::new([1, 2], 3));
+        let (names, hasher) = (FailingNames::within(&mut Taker::own()), Hasher::new([1, 2], 3));
         let hash = |n: u64| hasher.words(n, 0);
         (0..500).chain(0..500).for_each(|n| names.learn(hash(n)));
         assert!((0..500).all(|n| names.meet(hash(n)) == Acquaintance::Familiar));

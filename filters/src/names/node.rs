@@ -1,8 +1,9 @@
 //! The node as a whole: whether it is asked so much more than usual that only known-good sources are served.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use config::{DefenceMode, Filter};
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use super::{cells::Switch, window::Window};
 use crate::Policy;
@@ -23,30 +24,37 @@ pub(crate) struct Rates {
 }
 
 /// What lanes have to know of the node.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
 pub(crate) struct Node {
     pub(crate) miss: Switch,
     pub(crate) random_source: Switch,
-    pub(crate) window: Window<3>,
+    window_start_us: AtomicU64,
+    window_marks: [AtomicU32; 3],
+    /// Not 0: enough was seen to say what is normal.
+    is_ready: AtomicU32,
     /// What is normal, in queries a second, as the bits of an f64.
-    normal: AtomicU64,
-    /// Enough was seen to say what is normal.
-    ready: AtomicBool,
+    normal_per_s: AtomicU64,
+    zeros: [AtomicU64; 3],
 }
 
 impl Node {
     pub(crate) fn set_normal(&self, normal_per_s: f64, ready: bool) {
-        self.normal.store(normal_per_s.to_bits(), Relaxed);
-        self.ready.store(ready, Relaxed);
+        self.normal_per_s.store(normal_per_s.to_bits(), Relaxed);
+        self.is_ready.store(u32::from(ready), Relaxed);
     }
 
     fn normal_per_s(&self) -> f64 {
-        f64::from_bits(self.normal.load(Relaxed))
+        f64::from_bits(self.normal_per_s.load(Relaxed))
+    }
+
+    pub(crate) fn window(&self) -> Window<'_, 3> {
+        Window { start_us: &self.window_start_us, marks: &self.window_marks }
     }
 
     /// Arms what these rates call for.
     pub(crate) fn judge(&self, rates: Rates, policy: &Policy) {
-        if !self.ready.load(Relaxed) {
+        if self.is_ready.load(Relaxed) == 0 {
             return;
         }
         let times_normal = rates.queries / self.normal_per_s().max(1.0);

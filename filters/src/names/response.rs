@@ -6,17 +6,35 @@
 use config::Defences;
 
 use super::budget::{Budget, Budgets, Limit};
-use crate::{Found, Hashes, Kind, Now, View, hash::Hasher, verdict::Finding};
+use crate::{
+    Found, Hashes, Kind, Now, View,
+    hash::Hasher,
+    memory::{Table, Taker},
+    verdict::Finding,
+};
 use wire::Rtype;
 
 /// Eight budgets each, of prefix, kind of answer and name.
-const ANSWER_BUCKETS: usize = 16_384;
+pub(crate) const ANSWER_BUCKETS: usize = 16_384;
 /// Eight budgets each, of a prefix whatever it is told.
-const PREFIX_BUCKETS: usize = 8192;
+pub(crate) const PREFIX_BUCKETS: usize = 8192;
 /// So many seconds' share may come at once.
 const BURST_S: u32 = 2;
 /// A prefix that is not known to be good gets so many times as many answers in all as of one kind.
 const PREFIX_FACTOR: u32 = 20;
+
+/// What one answer costs of the budget of its kind and of its prefix's, in the budgets' unit.
+pub(crate) fn costs(defences: &Defences) -> [u64; 2] {
+    [answer_limit(defences), prefix_limit(defences)].map(Limit::cost)
+}
+
+fn answer_limit(defences: &Defences) -> Limit {
+    Limit { per_s: defences.responses_per_s, burst_s: BURST_S }
+}
+
+fn prefix_limit(defences: &Defences) -> Limit {
+    Limit { per_s: defences.responses_per_s.saturating_mul(PREFIX_FACTOR), burst_s: BURST_S }
+}
 
 /// Makes each bit of a type and a kind count in both halves of a hash.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -29,8 +47,9 @@ pub(crate) struct Responses {
 }
 
 impl Responses {
-    pub(crate) fn new(hasher: Hasher) -> Responses {
-        Responses { hasher, answers: Budgets::new(ANSWER_BUCKETS), prefixes: Budgets::new(PREFIX_BUCKETS) }
+    pub(crate) fn within(taker: &mut Taker<'_>, hasher: Hasher) -> Responses {
+        let answers = Budgets::within(taker, Table::AnswerRates, ANSWER_BUCKETS);
+        Responses { hasher, answers, prefixes: Budgets::within(taker, Table::PrefixRates, PREFIX_BUCKETS) }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -47,9 +66,8 @@ impl Responses {
         now: Now,
     ) -> Finding {
         let prefix = view.prefix_hash(&self.hasher, defences.ipv4_prefix, defences.ipv6_prefix);
-        let per_s = defences.responses_per_s;
         let slip = if known_good { defences.slip.min(1) } else { defences.slip };
-        let limit = Limit { per_s, burst_s: BURST_S };
+        let limit = answer_limit(defences);
         let answer = self.answers.take(self.hasher.words(prefix, self.subject(view, found)), limit, now);
         if let Budget::Above(nth) = answer {
             return above(nth, slip);
@@ -57,8 +75,7 @@ impl Responses {
         if known_good {
             return Finding::Fine;
         }
-        let limit = Limit { per_s: per_s.saturating_mul(PREFIX_FACTOR), burst_s: BURST_S };
-        match self.prefixes.take(prefix, limit, now) {
+        match self.prefixes.take(prefix, prefix_limit(defences), now) {
             Budget::Within => Finding::Fine,
             Budget::Above(nth) => above(nth, slip),
         }

@@ -9,14 +9,19 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use wire::NameRef;
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 
 use super::{attacked::Attacked, path::Path};
-use crate::{Now, ZoneNumber, hash::Hasher};
+use crate::{
+    Now, ZoneNumber,
+    hash::Hasher,
+    memory::{Shared, Table, Taker},
+};
 
 /// So many labels below the apex are looked at, whatever the length of the name.
 pub(crate) const DEPTH_MAX: usize = 8;
-const SETS: usize = 2048;
-const WAYS: usize = 4;
+pub(crate) const SETS: usize = 2048;
+pub(crate) const WAYS: usize = 4;
 const HEAVY: usize = 6;
 /// Fewer failing names than this say nothing of their labels.
 const HEAVY_MIN: u32 = 8;
@@ -27,8 +32,8 @@ const DISTINCT_BITS: u32 = 256;
 const DISTINCT_MAX: u32 = 128;
 
 /// What is counted for one suffix. All of it is of the second that `second` says, but for `last_…`.
-#[derive(Debug, Default)]
-#[repr(align(128))]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(128))]
 pub(crate) struct Suffix {
     key: AtomicU64,
     second: AtomicU32,
@@ -47,6 +52,7 @@ pub(crate) struct Suffix {
     last_fails: AtomicU32,
     last_hits: AtomicU32,
     last_bits_set: AtomicU32,
+    zero: AtomicU32,
 }
 
 fn bump(counter: &AtomicU32) -> u32 {
@@ -215,18 +221,17 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 pub(crate) struct Suffixes {
     hasher: Hasher,
-    sets: Box<[[Suffix; WAYS]]>,
+    sets: Shared<[Suffix; WAYS]>,
     pub(crate) attacked: Attacked,
 }
 
 impl Suffixes {
-    pub(crate) fn new(hasher: Hasher) -> Suffixes {
-        let sets = (0..SETS).map(|_| Default::default()).collect();
-        Suffixes { hasher, sets, attacked: Attacked::new() }
+    pub(crate) fn within(taker: &mut Taker<'_>, hasher: Hasher) -> Suffixes {
+        Suffixes { hasher, sets: taker.shared(Table::Suffixes, SETS), attacked: Attacked::within(taker) }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        std::mem::size_of_val(&*self.sets) + self.attacked.memory_bytes()
+        size_of_val(&*self.sets) + self.attacked.memory_bytes()
     }
 
     /// A name of this zone, with its hash, has failed: it does not exist, or is not at hand while that counts as failing.
@@ -334,7 +339,7 @@ mod tests {
     impl Rig {
         fn new() -> Rig {
             let hasher = Hasher::new([1, 2], 3);
-            Rig { suffixes: Suffixes::new(hasher), apex: name("example.com"), us: 1_000_000_000 }
+            Rig { suffixes: Suffixes::within(&mut Taker::own(), hasher), apex: name("example.com"), us: 1_000_000_000 }
         }
 
         fn ask(&mut self, qname: &str, per_s: u64) -> Failure {

@@ -209,7 +209,7 @@ impl Ticker {
 
     fn tick_zones(&mut self, turn: &mut Turn<'_>, lanes: &[Arc<LaneCounts>], unusual: bool) {
         let by_hand = &self.by_hand;
-        for (number, (zone, cell)) in self.zones.iter_mut().zip(&turn.names.cells).enumerate() {
+        for (number, (zone, cell)) in self.zones.iter_mut().zip(&*turn.names.cells).enumerate() {
             let sums = cells::sum(lanes, number);
             let rate = |now: u32, before: u32| f64::from(now.wrapping_sub(before)) / turn.seconds;
             let [queries, misses, no_names] = sums;
@@ -228,7 +228,7 @@ impl Ticker {
     pub(crate) fn publish(&self, names: &Names, policy: &Policy) {
         let ready = self.is_ready(policy);
         names.node.set_normal(self.node_normal(policy), ready);
-        for (number, (zone, cell)) in self.zones.iter().zip(&names.cells).enumerate() {
+        for (number, (zone, cell)) in self.zones.iter().zip(&*names.cells).enumerate() {
             zone.publish(cell, policy, self.by_hand.get(&number).copied(), ready);
         }
     }
@@ -241,7 +241,7 @@ impl Ticker {
             miss_armed: names.node.miss.is_armed(),
             random_source_armed: names.node.random_source.is_armed(),
         };
-        let cells = self.zones.iter().zip(&names.cells).enumerate();
+        let cells = self.zones.iter().zip(&*names.cells).enumerate();
         let mut zones: Vec<ZoneStatus> = cells
             .filter_map(|(number, (zone, cell))| {
                 Some(zone.status(cell.zone()?, cell, policy, self.by_hand.get(&number).copied()))

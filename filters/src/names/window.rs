@@ -9,20 +9,14 @@ const WINDOW_US: u64 = 50_000;
 /// A rate of fewer queries than this says little; the tick looks at a whole second.
 const EVENTS_MIN: u32 = 64;
 
-/// Counters as they stood when the window began.
-#[derive(Debug)]
-pub(crate) struct Window<const N: usize> {
-    start_us: AtomicU64,
-    marks: [AtomicU32; N],
+/// A window: when it began, and counters as they stood then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'w, const N: usize> {
+    pub(crate) start_us: &'w AtomicU64,
+    pub(crate) marks: &'w [AtomicU32; N],
 }
 
-impl<const N: usize> Default for Window<N> {
-    fn default() -> Self {
-        Window { start_us: AtomicU64::new(0), marks: [const { AtomicU32::new(0) }; N] }
-    }
-}
-
-impl<const N: usize> Window<N> {
+impl<const N: usize> Window<'_, N> {
     /// Ends the window if it is time, and says what the counters did, a second. One thread gets the answer, others nothing.
     #[inline]
     pub(crate) fn turn(&self, now: Now, counters: impl FnOnce() -> [u32; N]) -> Option<[f64; N]> {
@@ -37,7 +31,7 @@ impl<const N: usize> Window<N> {
     fn end(&self, start_us: u64, now: Now, counters: impl FnOnce() -> [u32; N]) -> Option<[f64; N]> {
         self.start_us.compare_exchange(start_us, now.us(), Relaxed, Relaxed).ok()?;
         let mut counts = counters();
-        for (count, mark) in counts.iter_mut().zip(&self.marks) {
+        for (count, mark) in counts.iter_mut().zip(self.marks) {
             let before = mark.load(Relaxed);
             mark.store(*count, Relaxed);
             *count = count.wrapping_sub(before);
@@ -54,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_window_says_its_rates_once() {
-        let window = Window::<2>::default();
+        let window = Window { start_us: &AtomicU64::new(0), marks: &[AtomicU32::new(0), AtomicU32::new(0)] };
         assert_eq!(window.turn(Now::from_us(1000), || panic!("too early")), None);
         window.turn(Now::from_us(1_000_000), || [u32::MAX, 0]);
         assert_eq!(window.turn(Now::from_us(1_049_999), || panic!("too early")), None);

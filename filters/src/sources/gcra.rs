@@ -40,6 +40,12 @@ impl Cost {
     }
 }
 
+impl From<Cost> for u64 {
+    fn from(cost: Cost) -> u64 {
+        cost.0.into()
+    }
+}
+
 /// The time in the unit of a TAT; wraps.
 #[inline]
 pub(super) fn units(now: Now) -> u32 {

@@ -49,6 +49,13 @@ impl Limits {
             lifetime_units: state::good_units(defences.known_good_lifetime_s.into()),
         }
     }
+
+    /// What the verdict on a source needs: costs of a query by client, known-good client, prefix and repetition, and periods.
+    pub(crate) fn words(&self) -> [u64; 6] {
+        let [client, known_good, prefix, repeats] =
+            [self.client, self.client_known_good, self.prefix, self.repeats].map(u64::from);
+        [client, known_good, prefix, repeats, self.period_us_bits.into(), self.periods]
+    }
 }
 
 #[cfg(test)]

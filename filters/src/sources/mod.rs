@@ -17,6 +17,7 @@ mod gcra;
 mod key;
 mod known_good;
 mod limits;
+mod listed;
 mod prefixes;
 mod repeats;
 mod sketch;
@@ -27,8 +28,13 @@ mod tests;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+
 use crate::{
-    Admission, Asked, Found, Kind, LaneCounts, Now, Policy, Proof, Verdict, View, hash::Hasher, verdict::Finding,
+    Admission, Asked, Found, Kind, LaneCounts, Now, Policy, Proof, Verdict, View,
+    hash::Hasher,
+    memory::{self, One, Taker},
+    verdict::Finding,
 };
 
 pub use explain::{Budget, Explanation, Judgement, Listed, SourceStanding};
@@ -36,10 +42,14 @@ use gcra::{Cost, Level};
 use key::Key;
 pub use known_good::{KnownGood, Why};
 pub(crate) use limits::Limits;
+pub use listed::ListedPrefix;
+pub(crate) use repeats::PLACES as REPEAT_PLACES;
 use repeats::Repeats;
+pub(crate) use sketch::ROW as SKETCH_ROW;
 use sketch::Sketch;
 pub(crate) use state::Clock;
 use state::{Conduct, Standing, State};
+pub(crate) use table::{BUCKETS, SHIFT};
 use table::{Place, Row, Table};
 
 /// What is above its budget is worth so much less.
@@ -54,6 +64,14 @@ const SWEEP_PARTS: usize = 2048;
 /// Makes each bit of a type count in both halves of a hash.
 const QTYPE_SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// The budget of truncated answers, as a TAT, on a line of its own.
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
+struct Slips {
+    tat: AtomicU64,
+    zeros: [AtomicU64; 7],
+}
+
 /// All that is known of sources.
 #[derive(Debug)]
 pub(crate) struct Sources {
@@ -63,8 +81,7 @@ pub(crate) struct Sources {
     repeats: Repeats,
     prefix_budgets: Sketch,
     repeat_budgets: Sketch,
-    /// The budget of truncated answers, as a TAT.
-    slips: AtomicU64,
+    slips: One<Slips>,
     swept: AtomicUsize,
 }
 
@@ -85,15 +102,15 @@ impl Source<'_> {
 }
 
 impl Sources {
-    pub(crate) fn new(seed: [u64; 2]) -> Sources {
+    pub(crate) fn within(taker: &mut Taker<'_>, seed: [u64; 2]) -> Sources {
         Sources {
             hasher: Hasher::new(seed, 1),
             name_hasher: Hasher::of_names(seed),
-            table: Table::new(),
-            repeats: Repeats::new(),
-            prefix_budgets: Sketch::new(),
-            repeat_budgets: Sketch::new(),
-            slips: AtomicU64::new(0),
+            table: Table::within(taker),
+            repeats: Repeats::within(taker),
+            prefix_budgets: Sketch::within(taker, memory::Table::PrefixBudgets),
+            repeat_budgets: Sketch::within(taker, memory::Table::RepeatBudgets),
+            slips: taker.one(memory::Table::Slips),
             swept: AtomicUsize::new(0),
         }
     }
@@ -101,6 +118,11 @@ impl Sources {
     pub(crate) fn memory_bytes(&self) -> usize {
         let sketches = self.prefix_budgets.memory_bytes() + self.repeat_budgets.memory_bytes();
         self.table.memory_bytes() + self.repeats.memory_bytes() + sketches
+    }
+
+    /// The secrets of the hashers of names and of sources.
+    pub(crate) fn secrets(&self) -> ([u64; 4], [u64; 4]) {
+        (self.name_hasher.secret(), self.hasher.secret())
     }
 
     /// Once a second: forgets what is too old.
@@ -219,10 +241,10 @@ impl Sources {
 
     fn may_slip(&self, now: Now) -> bool {
         let units = gcra::units(now);
-        let ahead = gcra::ahead(self.slips.load(Relaxed) as u32, units, u32::MAX);
+        let ahead = gcra::ahead(self.slips.tat.load(Relaxed) as u32, units, u32::MAX);
         let (level, ahead) = gcra::step(ahead, Cost::per_s(SLIPS_PER_S));
         if level == Level::Within {
-            self.slips.store(u64::from(units.wrapping_add(ahead)), Relaxed);
+            self.slips.tat.store(u64::from(units.wrapping_add(ahead)), Relaxed);
         }
         level == Level::Within
     }

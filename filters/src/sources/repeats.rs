@@ -5,10 +5,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::Now;
+use crate::{
+    Now,
+    memory::{Shared, Table, Taker},
+};
 
 /// Places; a power of two.
-const PLACES: usize = 1 << 19;
+pub(crate) const PLACES: usize = 1 << 19;
 /// No answer counts for longer, in seconds.
 const TTL_S_MAX: u32 = 86_400;
 /// The unit of time: 2¹⁴ µs.
@@ -16,7 +19,7 @@ const UNIT_US_BITS: u32 = 14;
 
 #[derive(Debug)]
 pub(super) struct Repeats {
-    places: Box<[AtomicU64]>,
+    places: Shared<AtomicU64>,
 }
 
 fn tag(hash: u64) -> u64 {
@@ -34,8 +37,8 @@ fn left(place: u64, now: Now) -> u32 {
 }
 
 impl Repeats {
-    pub(super) fn new() -> Repeats {
-        Repeats { places: (0..PLACES).map(|_| AtomicU64::new(0)).collect() }
+    pub(super) fn within(taker: &mut Taker<'_>) -> Repeats {
+        Repeats { places: taker.shared(Table::Repeats, PLACES) }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -90,7 +93,7 @@ mod tests {
     #[test]
     fn an_answer_holds_for_its_ttl() {
         for start_s in [0, 1, 1 << 26, (1 << 26) - 3, u64::from(u32::MAX) * 16] {
-            let (repeats, hash) = (Repeats::new(), 0x1234_5678_9abc_def0);
+            let (repeats, hash) = (Repeats::within(&mut Taker::own()), 0x1234_5678_9abc_def0);
             assert!(!repeats.has_answer(hash, at_s(start_s)));
             repeats.give(hash, 5, at_s(start_s));
             assert!(repeats.has_answer(hash, at_s(start_s)));
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_holds_for_ever_counts_for_a_day() {
-        let repeats = Repeats::new();
+        let repeats = Repeats::within(&mut Taker::own());
         repeats.give(7, u32::MAX, at_s(0));
         assert!(repeats.has_answer(7, at_s(86_399)));
         assert!(!repeats.has_answer(7, at_s(86_402)));
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn of_two_answers_in_the_same_places_the_one_goes_that_ends_first() {
         let hash = |n: u64| n << 32;
-        let repeats = Repeats::new();
+        let repeats = Repeats::within(&mut Taker::own());
         repeats.give(hash(1), 100, at_s(0));
         repeats.give(hash(2), 10, at_s(0));
         repeats.give(hash(3), 50, at_s(0));

@@ -3,30 +3,33 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::gcra::{self, Cost, Level};
-use crate::Now;
+use crate::{
+    Now,
+    memory::{Shared, Table, Taker},
+};
 
 /// Places in each row; a power of two.
-const ROW: usize = 1 << 15;
+pub(crate) const ROW: usize = 1 << 15;
 
 /// Two rows of budgets. Small enough to stay near the processor.
 #[derive(Debug)]
 pub(super) struct Sketch {
-    rows: [Box<[AtomicU32]>; 2],
+    /// One row behind the other.
+    rows: Shared<AtomicU32>,
 }
 
 impl Sketch {
-    pub(super) fn new() -> Sketch {
-        Sketch { rows: [(); 2].map(|()| (0..ROW).map(|_| AtomicU32::new(0)).collect()) }
+    pub(super) fn within(taker: &mut Taker<'_>, table: Table) -> Sketch {
+        Sketch { rows: taker.shared(table, 2 * ROW) }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.rows.iter().map(|row| size_of_val(&**row)).sum()
+        size_of_val(&*self.rows)
     }
 
     fn places(&self, hash: u64) -> [Option<&AtomicU32>; 2] {
-        let [first, second] = &self.rows;
-        let place = |row: &'_ [AtomicU32], at: u64| at as usize & (row.len().wrapping_sub(1));
-        [first.get(place(first, hash)), second.get(place(second, hash >> 32))]
+        let place = |at: u64| at as usize & (ROW - 1);
+        [self.rows.get(place(hash)), self.rows.get(ROW + place(hash >> 32))]
     }
 
     /// One more query of who has this hash.
@@ -62,7 +65,8 @@ mod tests {
 
     #[test]
     fn who_shares_one_place_with_a_flood_is_not_above_its_budget() {
-        let (sketch, cost, now) = (Sketch::new(), Cost::per_s(10), Now::from_us(1_000_000));
+        let (sketch, cost, now) =
+            (Sketch::within(&mut Taker::own(), Table::PrefixBudgets), Cost::per_s(10), Now::from_us(1_000_000));
         let (flood, other) = (5 | 7 << 32, 5 | 8 << 32);
         (0..100).for_each(|_| _ = sketch.ask(flood, cost, now));
         assert_eq!(sketch.ask(flood, cost, now), Level::FarAbove);
@@ -72,7 +76,8 @@ mod tests {
 
     #[test]
     fn a_thousand_floods_leave_the_others_their_budgets() {
-        let (sketch, cost, now) = (Sketch::new(), Cost::per_s(10), Now::from_us(0));
+        let (sketch, cost, now) =
+            (Sketch::within(&mut Taker::own(), Table::PrefixBudgets), Cost::per_s(10), Now::from_us(0));
         let hasher = Hasher::new([1, 2], 3);
         for flood in 0..1000 {
             (0..50).for_each(|_| _ = sketch.ask(hasher.words(flood, 0), cost, now));

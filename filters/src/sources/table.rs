@@ -13,14 +13,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use zerocopy::{FromBytes, IntoBytes, KnownLayout};
+
 use super::{
     key::Key,
     limits::Limits,
     state::{Clock, State},
 };
+use crate::memory::{self, Shared, Taker};
 
 /// Each has places for three sources.
-const BUCKETS: usize = 1 << 18;
+pub(crate) const BUCKETS: usize = 1 << 18;
+/// The row of a source depends on its hash from this bit on.
+pub(crate) const SHIFT: u32 = 40;
 /// So many of them may be known good for long; others find a place always.
 const GOOD_MAX: usize = 2;
 /// Bits of a fingerprint, and how many there are in a word.
@@ -30,8 +35,8 @@ const PRINTS_MASK: u64 = (1 << (5 * PRINT_BITS)) - 1;
 const PRINT_ONES: u64 = 0x0001_0010_0100_1001;
 const PRINT_HIGHS: u64 = PRINT_ONES << (PRINT_BITS - 1);
 
-#[derive(Debug, Default)]
-#[repr(align(64))]
+#[derive(Debug, Default, FromBytes, IntoBytes, KnownLayout)]
+#[repr(C, align(64))]
 struct Bucket([AtomicU64; 8]);
 
 /// The place of a source: its key and its state.
@@ -179,12 +184,12 @@ fn has(prints: u64, print: u64) -> bool {
 /// All sources.
 #[derive(Debug)]
 pub(super) struct Table {
-    buckets: Box<[Bucket]>,
+    buckets: Shared<Bucket>,
 }
 
 impl Table {
-    pub(super) fn new() -> Table {
-        Table { buckets: (0..BUCKETS).map(|_| Bucket::default()).collect() }
+    pub(super) fn within(taker: &mut Taker<'_>) -> Table {
+        Table { buckets: taker.shared(memory::Table::Sources, BUCKETS) }
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -194,7 +199,7 @@ impl Table {
     /// The only row that a source may be in.
     #[inline]
     pub(super) fn row(&self, hash: u64) -> Option<Row<'_>> {
-        self.buckets.get((hash >> 40) as usize & (BUCKETS - 1)).map(Row)
+        self.buckets.get((hash >> SHIFT) as usize & (BUCKETS - 1)).map(Row)
     }
 
     /// All sources with their states.
