@@ -44,6 +44,7 @@ pub mod prober;
 mod process;
 mod program;
 mod random;
+mod receive;
 pub mod routers;
 mod run;
 pub mod scripted;
@@ -54,6 +55,7 @@ pub mod topologies;
 mod topology;
 mod wait;
 pub mod wires;
+mod xdp;
 pub mod zone_text;
 
 pub use dns::{Reply, Rtype};
@@ -61,6 +63,7 @@ pub use error::LabError;
 pub use namespace::Namespace;
 pub use process::Process;
 pub use program::{Output, Program};
+pub use receive::Receiver;
 pub use run::{Lab, clean_up_on_signals, is_ending};
 pub use servers::{
     CacheBuilder, CachePeer, Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server,
@@ -69,3 +72,4 @@ pub use servers::{
 pub use topology::{Host, Link, Network, Topology};
 pub use wait::until;
 pub use wires::Wire;
+pub use xdp::{Runs, TimedRuns, XdpProgram};

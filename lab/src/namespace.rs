@@ -119,12 +119,6 @@ impl Namespace {
         self.run("ethtool", &["-K", interface, feature, if on { "on" } else { "off" }]).map(|_| ())
     }
 
-    /// Have this end of a wire take frames that a program sends at the other end (`XDP_TX`). Without it they are lost: a veth
-    /// takes them only while it is polled, which GRO has it do.
-    pub fn take_xdp(&self, interface: &str) -> Result<(), LabError> {
-        self.set_feature(interface, "gro", true)
-    }
-
     /// Give an interface an address.
     pub fn address(&self, interface: &str, address: IpAddr, prefix_bits: u8) -> Result<(), LabError> {
         self.netlink(|net| async move { net.address(interface, address, prefix_bits).await })?;

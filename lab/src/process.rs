@@ -17,7 +17,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{LabError, keeper, until};
+use crate::{LabError, keeper, receive::run_time, until};
 
 /// A process told to end gets this long before it is killed.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -154,6 +154,13 @@ impl Process {
         /// Ticks of `/proc/PID/stat`: USER_HZ, 100 on every Linux architecture Rust runs on but Alpha and IA-64.
         const TICK: Duration = Duration::from_millis(10);
         TICK * self.group().iter().map(|(_, ticks)| *ticks).sum()
+    }
+
+    /// The same, exact and of those members that live: what threads used that have ended is not in it.
+    pub fn run_time(&self) -> Duration {
+        let threads = |pid: u32| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let members = self.group().into_iter().flat_map(|(pid, _)| threads(pid));
+        members.filter_map(|thread| run_time(thread.path().to_str()?)).sum()
     }
 
     /// Proportional resident memory of its process group: pages shared by n processes count 1/n for each.

@@ -266,6 +266,9 @@ fn package_of(program: &str) -> &'static str {
         "exabgp" => "exabgp",
         "ping" => "iputils-ping",
         "ethtool" => "ethtool",
+        "bpftool" => "bpftool",
+        "clang" => "clang",
+        "chrt" | "unshare" => "util-linux",
         _ => "what provides it",
     }
 }
