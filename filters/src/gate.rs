@@ -111,6 +111,17 @@ impl Gate<'_> {
         std::hint::black_box(views.fold(0, |near, view| near ^ sources.touch(view) ^ names.touch(view)));
     }
 
+    /// The hash by which all tables know a name, in whatever case it is written.
+    #[inline]
+    pub fn name_hash(&self, view: &View<'_>) -> u64 {
+        self.lane.filters.names.hash(view)
+    }
+
+    /// What stands for all answers that are alike, to the rate of responses: kept beside an answer that others are to give.
+    pub fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
+        self.lane.filters.names.subject(view, found)
+    }
+
     /// Counts it, if what has killed is kept away at all.
     #[cold]
     fn is_kept_away(&self) -> bool {

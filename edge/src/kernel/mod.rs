@@ -1,6 +1,7 @@
 //! The kernel lane: hot answers in maps that a BPF program gives before the network stack sees the question. The program is
 //! in `edge/kernel`; here is what loads it and fills its maps.
 
+mod answers;
 #[cfg(feature = "kernel")]
 mod error;
 pub mod layout;
@@ -8,8 +9,11 @@ pub mod layout;
 mod memory;
 #[cfg(feature = "kernel")]
 mod program;
+mod slot;
 
+pub use answers::{Answers, Place, Promise, key};
 #[cfg(feature = "kernel")]
 pub use error::KernelError;
 #[cfg(feature = "kernel")]
 pub use program::{Action, Program, Run};
+pub use slot::{Entry, Fixups, Slot, Stamp, Told};

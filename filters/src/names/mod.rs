@@ -164,6 +164,17 @@ impl Names {
         if within { Finding::Fine } else { Finding::Drop }
     }
 
+    /// The hash of the name asked for.
+    #[inline]
+    pub(crate) fn hash(&self, view: &View<'_>) -> u64 {
+        view.qname_hash(&self.hasher)
+    }
+
+    /// What stands for all answers that are alike.
+    pub(crate) fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
+        self.responses.subject(view, found)
+    }
+
     /// What was found is known: counts it for the zone's existing names and attacked suffixes.
     #[inline]
     pub(crate) fn found(&self, view: &View<'_>, found: &Found<'_>, now: Now) {

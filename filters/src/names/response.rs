@@ -90,7 +90,7 @@ impl Responses {
 
     /// What stands for all answers that are alike: name and type; the zone of what does not exist, and of errors; where a
     /// referral leads to.
-    fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
+    pub(super) fn subject(&self, view: &View<'_>, found: &Found<'_>) -> u64 {
         let of_zone = || found.zone.map_or(0, |(_, apex)| self.hasher.name(apex));
         let (of_name, qtype) = match (found.kind, view.asked) {
             (Kind::Answer | Kind::NoData, Some(asked)) => (view.qname_hash(&self.hasher), asked.qtype.0),
