@@ -12,13 +12,18 @@ struct hasher {
 	u64 secret[4];
 };
 
-/* The secrets stand at this place of `policy`; 0 if there is no such array, which is never so. */
-static __always_inline const struct hasher *hasher_at(u32 place)
+/* The words of `policy`; 0 if there is no such array, which is never so. */
+static __always_inline const u64 *policy_words(void)
 {
 	u32 zero = 0;
-	u64 *words = bpf_map_lookup_elem(&policy, &zero);
 
-	return words ? (const struct hasher *)(words + place) : 0;
+	return bpf_map_lookup_elem(&policy, &zero);
+}
+
+/* The function of which the secret stands at this place. */
+static __always_inline const struct hasher *hasher_in(const u64 *policy, u32 place)
+{
+	return (const struct hasher *)(policy + place);
 }
 
 /* Both halves of the product of 128 bits. */
@@ -74,7 +79,7 @@ static __always_inline u64 hash_bytes(const struct hasher *hasher, const void *a
 /* The same by the function that all tables share for names. */
 static __always_inline u64 hash_lower_case(const void *at, u32 bytes)
 {
-	const struct hasher *names = hasher_at(POLICY_NAME_SECRET);
+	const u64 *policy = policy_words();
 
-	return names ? hash_bytes(names, at, bytes) : 0;
+	return policy ? hash_bytes(hasher_in(policy, POLICY_NAME_SECRET), at, bytes) : 0;
 }

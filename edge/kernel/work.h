@@ -33,6 +33,15 @@ struct found {
 	u8 apex_bytes;  /* the length of the zone's name, which the name asked for ends with */
 };
 
+/* The filters' word on a query on its way down the chain. */
+struct score {
+	u8 verdict;             /* enum verdict */
+	u8 filter;              /* that slips or drops it: filters::Filter */
+	u8 penalty;
+	u8 worst;               /* the filter that gave the greatest penalty of this half, and how great that is */
+	u8 worst_penalty;
+};
+
 struct work {
 	/* main: filter time, and the processor's number. */
 	u64 now_us;
@@ -89,12 +98,20 @@ struct work {
 	u64 body_sum;
 	u64 body[BODY_BYTES_MAX / 8 + OPT_WORDS + 1];
 
-	/* filters.h: the filter (filters::Filter) that slips or drops; hashes of its source and of that one's prefix; whether
-	 * the source is known to be good (Admission::known_good), which random_name() asks. */
+	/* filters.h: the filter (filters::Filter) that slips or drops, and what led to that; whether the source is known to be
+	 * good (Admission::known_good), which random_name() asks. */
 	u8 filter;
 	u8 known_good;
+	struct score score;
+	/* sources.h: the source, its place in its row (or PLACES) and what is to stand there in the end; whether it was never
+	 * heard of; hashes of it, its prefix, and of it with what it asks for. */
+	u8 is_first;
+	u32 source_place;
+	u64 source_key;
+	u64 source_state;
 	u64 source_hash;
 	u64 prefix_hash;
+	u64 repeat_hash;
 };
 
 /* What the compiler may not move reads and writes across. */
