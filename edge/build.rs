@@ -9,7 +9,10 @@ const LAYOUT: &str = "kernel/layout.h";
 fn main() {
     println!("cargo::rerun-if-changed=kernel");
     let out = env::var_os("OUT_DIR").expect("cargo sets it");
-    fs::write(Path::new(&out).join("layout.rs"), constants()).expect("OUT_DIR can be written to");
+    let layout = Path::new(&out).join("layout.rs");
+    // A new file, never the old one written over: a target folder that was copied by hard links shares it with others.
+    let _ = fs::remove_file(&layout);
+    fs::write(&layout, constants()).expect("OUT_DIR can be written to");
     if env::var_os("CARGO_FEATURE_KERNEL").is_some() {
         compile(&Path::new(&out).join("parapet.bpf.o"));
     }
