@@ -34,6 +34,7 @@ mod tree;
 mod varint;
 mod view;
 mod walk;
+mod watch;
 mod zone;
 
 #[cfg(test)]
@@ -55,4 +56,5 @@ pub use nsec3::{ITERATIONS_MAX, Nsec3Params};
 pub use owners::ZoneOwner;
 pub use view::{ZoneSlot, ZoneState, ZoneTable, Zones};
 pub use walk::{Cursor, Walked, ZoneRecord};
+pub use watch::Watch;
 pub use zone::{Denial, SoaTimers, Zone, ZoneRrset};

@@ -8,20 +8,22 @@
 //! it uses either, and sees the table or state as it was when it took it.
 //!
 //! The table and each slot have a number that is odd while what they hold is being replaced ([`Zones::with_generations`]):
-//! whoever keeps answers elsewhere knows by it which are of now.
+//! whoever keeps answers elsewhere knows by it which are of now. Who has to know more of what is published, and before
+//! anybody sees it, publishes it ([`Watch`]).
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+use std::collections::HashSet;
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use arc_swap::{ArcSwap, Guard};
 use wire::{Name, NameBox, NameRef, Rtype};
 
-use crate::Zone;
 use crate::generation::Generation;
+use crate::{Watch, Zone};
 
 /// What a zone's slot holds.
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ pub struct ZoneSlot {
     apex: NameBox,
     state: ArcSwap<ZoneState>,
     generation: Generation,
+    /// Held while a state is published.
+    watch: Mutex<Option<Arc<dyn Watch>>>,
 }
 
 impl ZoneSlot {
@@ -56,7 +60,13 @@ impl ZoneSlot {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let state = ArcSwap::from_pointee(ZoneState::Pending);
-        ZoneSlot { number, apex: NameBox::from(&apex), state, generation: Generation::default() }
+        ZoneSlot {
+            number,
+            apex: NameBox::from(&apex),
+            state,
+            generation: Generation::default(),
+            watch: Mutex::new(None),
+        }
     }
 
     /// A number that no other slot of this process has (but for a wrap-around after four billion): for statistics.
@@ -80,7 +90,15 @@ impl ZoneSlot {
     /// Publishes a new state.
     pub fn publish(&self, state: ZoneState) {
         let state = Arc::new(state);
-        self.generation.change(|| self.state.store(state));
+        let mut swap = || self.generation.change(|| self.state.store(Arc::clone(&state)));
+        match &*self.watch() {
+            Some(watch) => watch.publish_state(self.apex(), &self.state.load(), &state, &mut swap),
+            None => swap(),
+        }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Option<Arc<dyn Watch>>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The low half of the number of what it answers now, to be read before the state: answers that are found after that are
@@ -122,12 +140,13 @@ pub struct Zones {
     epoch: Generation,
     /// Of the zones, by their slots' numbers.
     generations: &'static [AtomicU64],
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Default for Zones {
     fn default() -> Zones {
         let table = ArcSwap::from_pointee(ZoneTable::new(Vec::new()));
-        Zones { table, epoch: Generation::default(), generations: &[] }
+        Zones { table, epoch: Generation::default(), generations: &[], watch: None }
     }
 }
 
@@ -151,6 +170,25 @@ impl Zones {
             zones.generations = generations;
         }
         zones
+    }
+
+    /// The same zones, and from now on `watch` publishes whatever is.
+    #[must_use]
+    pub fn watched_by(mut self, watch: Arc<dyn Watch>) -> Zones {
+        self.watch = Some(watch);
+        self
+    }
+
+    /// Publishes a table in which these slots are, and perhaps others that are in it already.
+    fn publish<'s>(&self, slots: impl IntoIterator<Item = &'s Arc<ZoneSlot>>, mut swap: impl FnMut()) {
+        let slots: Vec<_> = slots.into_iter().collect();
+        self.attach(slots.iter().copied());
+        let mut swap = || self.epoch.change(&mut swap);
+        let Some(watch) = &self.watch else { return swap() };
+        let known: HashSet<u32> = self.table.load().slots.iter().map(|slot| slot.number).collect();
+        let new: Vec<_> = slots.into_iter().filter(|slot| !known.contains(&slot.number)).collect();
+        new.iter().for_each(|slot| *slot.watch() = Some(Arc::clone(watch)));
+        watch.publish_table(&new, &mut swap);
     }
 
     /// The low half of the table's number, to be read before the table, as [`ZoneSlot::generation`].
@@ -185,12 +223,11 @@ impl Zones {
 
     /// Adds a slot, or puts it in place of the one with its name.
     pub fn insert(&self, slot: &Arc<ZoneSlot>) {
-        self.attach([slot]);
-        self.epoch.change(|| {
+        self.publish([slot], || {
             self.table.rcu(|table| {
                 let others = table.slots.iter().filter(|other| other.apex != slot.apex);
                 ZoneTable::new(others.chain(std::iter::once(slot)).cloned().collect())
-            })
+            });
         });
     }
 
@@ -203,9 +240,8 @@ impl Zones {
 
     /// Replaces the whole table: one swap for any number of zones.
     pub fn replace(&self, slots: Vec<Arc<ZoneSlot>>) {
-        self.attach(&slots);
         let table = Arc::new(ZoneTable::new(slots));
-        self.epoch.change(|| self.table.store(table));
+        self.publish(&table.slots, || self.table.store(Arc::clone(&table)));
     }
 }
 
