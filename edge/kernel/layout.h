@@ -23,6 +23,8 @@
 #define COOKIE_SECRETS_MAX 4
 /* The number of sets of `tags`, minus one; a power of two minus one. */
 #define POLICY_SET_MASK 16
+/* Filter time (µs) that stands still, for tests; 0: it is the clock's. */
+#define POLICY_STILL_US 17
 /* Hardware addresses of the interfaces that it is attached to, six octets as they lie in memory, 0 behind the last. Frames to
  * others are passed up. With none, all are taken. */
 #define POLICY_MACS 24

@@ -42,7 +42,9 @@ static __always_inline int is_on(struct work *work)
 
 	if (!words || !words[POLICY_ON])
 		return 0;
-	work->now_us = bpf_ktime_get_ns() / 1000 + words[POLICY_FILTER_CLOCK_US];
+	work->now_us = words[POLICY_STILL_US];
+	if (!work->now_us)
+		work->now_us = bpf_ktime_get_ns() / 1000 + words[POLICY_FILTER_CLOCK_US];
 	return (s64)(work->now_us - words[POLICY_BEAT_US]) <= (s64)words[POLICY_SILENT_US];
 }
 
@@ -59,14 +61,38 @@ static __always_inline u32 read_message(struct work *work, struct xdp_md *contex
 	return reason == QUESTION_READ && work->has_cookie ? (u32)check_cookie(work) : reason;
 }
 
+/* Writes what there is for the client into the frame, which is so much longer already. */
+static __noinline int give(struct work *work, struct xdp_md *context, u32 flags, u32 opt, s32 grown)
+{
+	u32 bytes = question_end(work) + work->body_bytes + opt;
+	s32 longer = work->dns_at + bytes - work->frame_bytes;
+
+	flags |= work->flags & (FLAG_RD | FLAG_CD);
+	if (!resize(context, longer - grown) || !write_reply(work, context, flags, opt))
+		return XDP_ABORTED;
+	count_answer(work, flags, bytes);
+	return XDP_TX;
+}
+
+static __noinline int slip(struct work *work, struct xdp_md *context, s32 grown)
+{
+	u32 opt, flags = make_slip(work, &opt);
+	int action = give(work, context, flags, opt, grown);
+
+	if (action == XDP_TX)
+		count_slip(work);
+	return action;
+}
+
 /* What was found, as the filters let it be given. The frame is made long enough first: where that fails, nothing has been
  * counted yet. */
 static __always_inline int answer(struct work *work, struct xdp_md *context)
 {
-	u32 opt = opt_bytes(work), flags = work->answer_flags;
+	u32 opt = opt_bytes(work);
 	s32 longer = work->dns_at + question_end(work) + work->body_bytes + opt - work->frame_bytes;
 	s32 grown = longer > 0 ? longer : 0;
 	enum verdict verdict;
+	int action;
 
 	if (!resize(context, grown))
 		return pass(work, PASS_SIZE);
@@ -78,20 +104,24 @@ static __always_inline int answer(struct work *work, struct xdp_md *context)
 	if (verdict == VERDICT_DROP)
 		return drop(work);
 	if (verdict == VERDICT_SLIP)
-		flags = make_slip(work, &opt);
-	flags |= work->flags & (FLAG_RD | FLAG_CD);
-	longer = work->dns_at + question_end(work) + work->body_bytes + opt - work->frame_bytes;
-	if (!resize(context, longer - grown) || !write_reply(work, context, flags, opt))
-		return XDP_ABORTED;
-	count_answer(work, flags, question_end(work) + work->body_bytes + opt);
-	if (verdict == VERDICT_SLIP) {
-		count_slip(work);
-		return XDP_TX;
-	}
+		return slip(work, context, grown);
+	action = give(work, context, work->answer_flags, opt, grown);
+	if (action != XDP_TX)
+		return action;
 	count_use(work);
 	if (work->found.is_hit)
 		count_hit(work);
 	return XDP_TX;
+}
+
+/* There is no answer at hand, for this reason: passed up, unless the filters have it dropped or slipped whatever it is. */
+static __always_inline int leave(struct work *work, struct xdp_md *context, u32 reason)
+{
+	enum verdict verdict = filters_absent(work);
+
+	if (verdict == VERDICT_DROP)
+		return drop(work);
+	return verdict == VERDICT_SLIP ? slip(work, context, 0) : pass(work, reason);
 }
 
 SEC("xdp")
@@ -122,7 +152,7 @@ int parapet(struct xdp_md *context)
 		reason = PASS_SIZE;
 	if (reason == ANSWER_FOUND)
 		return answer(work, context);
-	return filters_absent(work) == VERDICT_DROP ? drop(work) : pass(work, reason);
+	return leave(work, context, reason);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
