@@ -30,7 +30,8 @@ struct slot {
 	u8 fixups;
 	u8 fixup_kind;
 	u8 question_name_bytes;
-	u8 unused[3];
+	u8 apex_bytes;
+	u8 unused[2];
 	u64 name[NAME_BYTES_MAX / 8];
 	u64 body[BODY_BYTES_MAX / 8];
 };
@@ -58,6 +59,7 @@ STANDS_AT(is_hit, SLOT_IS_HIT);
 STANDS_AT(fixups, SLOT_FIXUPS);
 STANDS_AT(fixup_kind, SLOT_FIXUP_KIND);
 STANDS_AT(question_name_bytes, SLOT_QUESTION_NAME_BYTES);
+STANDS_AT(apex_bytes, SLOT_APEX_BYTES);
 STANDS_AT(name, SLOT_NAME);
 STANDS_AT(body, SLOT_BODY);
 _Static_assert(sizeof(struct slot) == SLOT_BYTES, "as in layout.h");
@@ -203,6 +205,7 @@ __noinline int take_answer(struct work *work, u32 at, u64 hash, u16 qtype, u8 dn
 	work->found.ttl_s = slot->ttl_s > age_s ? slot->ttl_s - age_s : 0;
 	work->found.kind = slot->kind;
 	work->found.is_hit = slot->is_hit;
+	work->found.apex_bytes = slot->apex_bytes;
 	work->answer_flags = slot->flags;
 	work->answer_counts[0] = slot->counts[0];
 	work->answer_counts[1] = slot->counts[1];

@@ -1,10 +1,78 @@
-/* Names that surely do not exist, in zones of which there is a copy. */
+/* Names that surely do not exist, in zones of which there is a copy. Two sets (Bloom filters) say so, which the daemon fills
+ * before anything of a zone is served (edge/src/kernel/names.rs):
+ *
+ *   exists   all names that exist, and some that an answer could be compressed against
+ *   covers   names below which more than NXDOMAIN may be answered, and the apexes of all zones
+ *
+ * Both may have more than they should: then the question is passed up. From the name upwards, the first ancestor that is in
+ * `covers` must be the apex of a zone that has nothing for names that do not exist but one answer, which then stands among the
+ * others with the apex for its name and 0 for its type. Its compression pointers move with the length of the name. */
 #pragma once
 #include "answers.h"
+#include "hash.h"
 #include "work.h"
 
-/* Takes the answer that there is no such name: ANSWER_FOUND, or a reason to pass the packet up. */
-static __always_inline int find_nothing(struct work *work)
+/* Longer names are passed up: with more labels the lanes' way to compress would remember no further names. */
+#define NOTHING_LABELS_MAX 32
+
+#define TYPE_ANY 255
+
+/* Types that are no data (wire::Rtype::is_meta); ANY is asked for all the same. */
+static __always_inline int is_meta(u16 qtype)
 {
+	return qtype == TYPE_OPT || (qtype >= 128 && qtype < TYPE_ANY);
+}
+
+/* Whether a word of a set has all bits of a name. */
+static __always_inline int has_bits(const u64 *word, u64 hash)
+{
+	u64 bits = 1ULL << (hash & 63) | 1ULL << (hash >> 6 & 63) | 1ULL << (hash >> 12 & 63) | 1ULL << (hash >> 18 & 63);
+
+	return !word || (*(volatile u64 *)word & bits) == bits;
+}
+
+static __always_inline int may_exist(u64 hash)
+{
+	u32 at = (u32)(hash >> 32) & (EXISTS_WORDS - 1);
+
+	return has_bits(bpf_map_lookup_elem(&exists, &at), hash);
+}
+
+static __always_inline int may_cover(u64 hash)
+{
+	u32 at = (u32)(hash >> 32) & (COVERS_WORDS - 1);
+
+	return has_bits(bpf_map_lookup_elem(&covers, &at), hash);
+}
+
+/* The hash of the name's end from its octet `at` on. */
+__noinline u64 hash_end(struct work *work, u32 at)
+{
+	if (!work || at >= NAME_BYTES_MAX || at >= work->name_bytes)
+		return 0;
+	return hash_lower_case((const u8 *)work->name + at, work->name_bytes - at);
+}
+
+/* Takes the answer that there is no such name: ANSWER_FOUND, or a reason to pass the packet up. */
+__noinline int find_nothing(struct work *work)
+{
+	u32 labels;
+
+	if (!work)
+		return PASS_ABSENT;
+	labels = work->labels;
+	if (labels > NOTHING_LABELS_MAX || is_meta(work->qtype) || may_exist(work->name_hash))
+		return PASS_ABSENT;
+	for (u32 i = 1; i <= NOTHING_LABELS_MAX; i++) {
+		u32 at;
+		u64 hash;
+
+		if (i > labels)
+			break;
+		at = i == labels ? work->name_bytes - 1 : work->label_at[i & (LABELS_MAX - 1)];
+		hash = hash_end(work, at);
+		if (may_cover(hash))
+			return take_answer(work, at, hash, 0, work->dnssec_ok);
+	}
 	return PASS_ABSENT;
 }

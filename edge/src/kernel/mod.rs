@@ -8,12 +8,20 @@ pub mod layout;
 #[cfg(feature = "kernel")]
 mod memory;
 #[cfg(feature = "kernel")]
+mod names;
+#[cfg(feature = "kernel")]
+mod nothing;
+#[cfg(feature = "kernel")]
 mod program;
 mod slot;
 
 pub use answers::{Answers, Place, Promise, key};
 #[cfg(feature = "kernel")]
 pub use error::KernelError;
+#[cfg(feature = "kernel")]
+pub use names::Names;
+#[cfg(feature = "kernel")]
+pub use nothing::Nothing;
 #[cfg(feature = "kernel")]
 pub use program::{Action, Program, Run};
 pub use slot::{Entry, Fixups, Slot, Stamp, Told};
