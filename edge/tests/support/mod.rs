@@ -1,7 +1,11 @@
-//! What the tests over loopback share: a handler that refuses NOTIFY, and messages over TCP.
+//! What the tests share: a handler that refuses NOTIFY, messages over TCP, and the kernel lane's program without a network.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod flood;
+#[cfg(feature = "kernel")]
+pub(crate) mod frames;
+#[cfg(feature = "kernel")]
+pub(crate) mod rig;
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
