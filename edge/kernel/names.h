@@ -2,11 +2,12 @@
  * before anything of a zone is served (edge/src/kernel/names.rs):
  *
  *   exists   all names that exist, and some that an answer could be compressed against
- *   covers   names below which more than NXDOMAIN may be answered, and the apexes of all zones
+ *   covers   the apexes of all zones and of those that they refer to, by their hash; names below which more than NXDOMAIN may
+ *            be answered, by it and by its halves the other way round
  *
  * Both may have more than they should: then the question is passed up. From the name upwards, the first ancestor that is in
- * `covers` must be the apex of a zone that has nothing for names that do not exist but one answer, which then stands among the
- * others with the apex for its name and 0 for its type. Its compression pointers move with the length of the name. */
+ * `covers` must be there as an apex alone. What all names get that do not exist below it, then, is one answer: that which stands
+ * among the others with the apex for its name and 0 for its type. Its compression pointers move with the length of the name. */
 #pragma once
 #include "answers.h"
 #include "hash.h"
@@ -45,6 +46,12 @@ static __always_inline int may_cover(u64 hash)
 	return has_bits(bpf_map_lookup_elem(&covers, &at), hash);
 }
 
+/* Whether a name that is in `covers` may answer for names below it. */
+static __always_inline int may_answer_below(u64 hash)
+{
+	return may_cover(hash >> 32 | hash << 32);
+}
+
 /* The hash of the name's end from its octet `at` on. */
 __noinline u64 hash_end(struct work *work, u32 at)
 {
@@ -71,8 +78,9 @@ __noinline int find_nothing(struct work *work)
 			break;
 		at = i == labels ? work->name_bytes - 1 : work->label_at[i & (LABELS_MAX - 1)];
 		hash = hash_end(work, at);
-		if (may_cover(hash))
-			return take_answer(work, at, hash, 0, work->dnssec_ok);
+		if (!may_cover(hash))
+			continue;
+		return may_answer_below(hash) ? PASS_ABSENT : take_answer(work, at, hash, 0, work->dnssec_ok);
 	}
 	return PASS_ABSENT;
 }

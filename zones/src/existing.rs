@@ -6,7 +6,7 @@
 use wire::{NameRef, Rtype};
 
 use crate::Zone;
-use crate::key::{self, OWNER_KEY_BYTES_MAX, OwnerKey};
+use crate::key::{self, OWNER_KEY_BYTES_MAX};
 use crate::node::Node;
 use crate::tree::{Entry, Tree};
 
@@ -15,14 +15,24 @@ use crate::tree::{Entry, Tree};
 pub struct ExistingName<'a> {
     /// The name, in lower case.
     pub name: NameRef<'a>,
-    /// Whether names below it that are not there may have an answer all the same: it is a zone cut, has a DNAME record, or
-    /// a wildcard right below it.
-    pub answers_below: bool,
+    /// What names below it get that are not there.
+    pub below: Below,
+}
+
+/// What names below a name get that are not there; the greater of two counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Below {
+    /// NXDOMAIN.
+    Nothing,
+    /// They are another zone's: it is a zone cut.
+    Referral,
+    /// Perhaps an answer: it has a DNAME record, or a wildcard right below it.
+    Answer,
 }
 
 impl Zone {
     /// Visits each name that exists, some of them more than once. A name that is not visited has no answer but NXDOMAIN if
-    /// it is in the zone, and none of its ancestors was visited as one that answers for names below it.
+    /// it is in the zone, and no ancestor of it in the zone was visited as one that has more than that for names below it.
     ///
     /// With an earlier snapshot, all are visited that were not visited in that one; those that were may be left out. Where
     /// one was made from the other by differences, this costs what differs.
@@ -36,15 +46,6 @@ impl Zone {
             }
             None => self.owners.iter().for_each(|entry| walk.visit(entry, &mut visit)),
         }
-    }
-
-    /// Whether the apex answers for names below it that are not there, by a wildcard or a DNAME record.
-    #[must_use]
-    pub fn apex_answers_below(&self) -> bool {
-        let wildcard = OwnerKey::empty().wildcard(0);
-        let seek = self.owners.seek(&wildcard);
-        let has_descendants = || seek.after().is_some_and(|after| after.common_len(&wildcard) == wildcard.len());
-        self.has_apex_dname() || seek.exact().is_some() || has_descendants()
     }
 }
 
@@ -65,13 +66,19 @@ impl Walk<'_> {
         let Some(owner) = key::name_of(&self.key, self.zone.apex()) else { return };
         let node = Node(entry.value());
         let depth = key::ancestors(&self.key).count();
-        let is_cut = depth > 0 && node.rrset(Rtype::NS).is_some();
-        visit(ExistingName { name: owner.as_ref(), answers_below: is_cut || node.rrset(Rtype::DNAME).is_some() });
+        let has = |rtype| node.rrset(rtype).is_some();
+        let below = match (has(Rtype::DNAME), depth > 0 && has(Rtype::NS)) {
+            (true, _) => Below::Answer,
+            (false, true) => Below::Referral,
+            (false, false) => Below::Nothing,
+        };
+        visit(ExistingName { name: owner.as_ref(), below });
         let known = key::ancestors(&self.key).take_while(|ancestor| self.before.starts_with(ancestor)).count();
         let mut name = owner.as_ref();
         for _ in known..depth {
             let Some(parent) = name.parent() else { return };
-            visit(ExistingName { name: parent, answers_below: name.as_bytes().starts_with(b"\x01*") });
+            let below = if name.is_wildcard() { Below::Answer } else { Below::Nothing };
+            visit(ExistingName { name: parent, below });
             name = parent;
         }
     }
@@ -88,12 +95,17 @@ mod tests {
     use crate::tests::model::random_records;
     use crate::{Answer, Difference, Outcome};
 
-    type Existing = HashMap<Name, bool>;
+    type Existing = HashMap<Name, Below>;
+
+    fn add(names: &mut Existing, name: Name, below: Below) {
+        let known = names.entry(name).or_insert(below);
+        *known = below.max(*known);
+    }
 
     fn existing(zone: &Zone, since: Option<&Zone>) -> Existing {
         let mut names = Existing::new();
         zone.for_each_existing(since, |existing| {
-            *names.entry(existing.name.to_owned()).or_default() |= existing.answers_below;
+            add(&mut names, existing.name.to_owned(), existing.below);
         });
         names
     }
@@ -106,7 +118,7 @@ mod tests {
         }
         while above != apex {
             above = above.parent().unwrap();
-            if names.get(&above.to_owned().to_ascii_lowercase()) == Some(&true) {
+            if names.get(&above.to_owned().to_ascii_lowercase()).is_some_and(|below| *below > Below::Nothing) {
                 return false;
             }
         }
@@ -130,7 +142,10 @@ mod tests {
         );
         let mut names: Vec<String> = existing(&zone, None)
             .iter()
-            .map(|(name, below)| format!("{name}{}", if *below { " +" } else { "" }))
+            .map(|(name, below)| match below {
+                Below::Nothing => name.to_string(),
+                below => format!("{name} {below:?}"),
+            })
             .collect();
         names.sort();
         assert_eq!(
@@ -141,16 +156,15 @@ mod tests {
                 "a.b.c.example.",
                 "b.c.example.",
                 "c.example.",
-                "cut.example. +",
+                "cut.example. Referral",
                 "d.c.example.",
-                "deep.example. +",
-                "dname.example. +",
+                "deep.example. Answer",
+                "dname.example. Answer",
                 "example.",
-                "wild.example. +",
+                "wild.example. Answer",
                 "x.*.deep.example.",
             ]
         );
-        assert!(!zone.apex_answers_below());
     }
 
     #[test]
@@ -160,10 +174,12 @@ mod tests {
             [("*.example.", "A", "192.0.2.1"), ("x.*.example.", "A", "192.0.2.1"), ("example.", "DNAME", "elsewhere.")]
         {
             let zone = zone_of("example.", &[soa, other]);
-            assert!(zone.apex_answers_below(), "{other:?}");
-            assert_eq!(existing(&zone, None).get(&"example.".parse::<Name>().unwrap()), Some(&true), "{other:?}");
+            assert_eq!(
+                existing(&zone, None).get(&"example.".parse::<Name>().unwrap()),
+                Some(&Below::Answer),
+                "{other:?}"
+            );
         }
-        assert!(!zone_of("example.", &[soa, ("+.example.", "A", "192.0.2.1")]).apex_answers_below());
     }
 
     /// Never is said to be absent what has an answer; and what is said of the rest is right wherever nothing covers it.
@@ -175,8 +191,7 @@ mod tests {
             let records = random_records(&mut random);
             let zone = build("example.".parse::<Name>().unwrap().as_ref(), &records);
             let names = existing(&zone, None);
-            let apex_alone = names.get(&zone.apex().to_owned()) == Some(&true);
-            assert_eq!(zone.apex_answers_below(), apex_alone);
+            let apex_alone = names.get(&zone.apex().to_owned()) == Some(&Below::Answer);
             apex_answers += usize::from(apex_alone);
             for _ in 0..200 {
                 let owner = records[random.below(records.len())].owner;
@@ -225,7 +240,7 @@ mod tests {
             let (all, new) = (existing(&later, None), existing(&later, Some(&zone)));
             assert!(new.len() < 1000, "{} names for one", new.len());
             let mut known = existing(&zone, None);
-            new.into_iter().for_each(|(name, below)| *known.entry(name).or_default() |= below);
+            new.into_iter().for_each(|(name, below)| add(&mut known, name, below));
             assert!(known == all, "{host}");
         }
     }
@@ -242,7 +257,7 @@ mod tests {
                 _ => with_host(&old, &format!("n{n}.m{}", random.below(3)), random.below(4) == 0),
             };
             let mut known = existing(&old, None);
-            existing(&new, Some(&old)).into_iter().for_each(|(name, below)| *known.entry(name).or_default() |= below);
+            existing(&new, Some(&old)).into_iter().for_each(|(name, below)| add(&mut known, name, below));
             for (name, below) in existing(&new, None) {
                 assert!(known.get(&name).is_some_and(|known| *known >= below), "{name}");
             }

@@ -50,7 +50,7 @@ pub use builder::ZoneBuilder;
 pub use check::Limits;
 pub use difference::{ChangedRecord, Difference};
 pub use error::ZoneError;
-pub use existing::ExistingName;
+pub use existing::{Below, ExistingName};
 pub use node::Rdatas;
 pub use nsec3::{ITERATIONS_MAX, Nsec3Params};
 pub use owners::ZoneOwner;

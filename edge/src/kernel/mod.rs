@@ -10,8 +10,6 @@ mod memory;
 #[cfg(feature = "kernel")]
 mod names;
 #[cfg(feature = "kernel")]
-mod nothing;
-#[cfg(feature = "kernel")]
 mod program;
 mod slot;
 
@@ -20,8 +18,6 @@ pub use answers::{Answers, Place, Promise, key};
 pub use error::KernelError;
 #[cfg(feature = "kernel")]
 pub use names::Names;
-#[cfg(feature = "kernel")]
-pub use nothing::Nothing;
 #[cfg(feature = "kernel")]
 pub use program::{Action, Program, Run};
 pub use slot::{Entry, Fixups, Slot, Stamp, Told};

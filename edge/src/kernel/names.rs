@@ -15,7 +15,7 @@ use std::sync::{
 
 use filters::NameHasher;
 use wire::{NameRef, Rtype, Section, rdata::Soa};
-use zones::{Answer, Watch, Zone, ZoneSlot, ZoneState, Zones};
+use zones::{Answer, Below, Watch, Zone, ZoneSlot, ZoneState, Zones};
 
 /// Fewer stale names than this are never worth the work.
 const STALE_NAMES_MIN: usize = 1 << 16;
@@ -36,18 +36,32 @@ pub struct Names {
 
 type Fresh = Sets<Box<[AtomicU64]>>;
 
-/// Names that exist, and names that answer for what is below them.
+/// What the program knows of names (edge/kernel/names.h).
 #[derive(Debug)]
 struct Sets<W> {
     exists: W,
     covers: W,
 }
 
+/// What a name is in the sets for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It exists.
+    Exists,
+    /// It is the apex of a zone, of ours or not.
+    Apex,
+    /// It answers for names below it that do not exist, or they would change how an answer is written.
+    AnswersBelow,
+}
+
 impl<W: AsRef<[AtomicU64]>> Sets<W> {
     /// Whether it was not there yet.
-    fn add(&self, hash: u64, covers: bool) -> bool {
-        if covers {
+    fn add(&self, hash: u64, part: Part) -> bool {
+        if part != Part::Exists {
             add(self.covers.as_ref(), hash);
+        }
+        if part == Part::AnswersBelow {
+            add(self.covers.as_ref(), hash.rotate_left(32));
         }
         add(self.exists.as_ref(), hash)
     }
@@ -99,7 +113,7 @@ impl Names {
         };
         let mut added = 0;
         for (slot, serving) in table {
-            let add = |hash, covers| added += usize::from(fresh.add(hash, covers));
+            let add = |hash, part| added += usize::from(fresh.add(hash, part));
             self.visit(slot.apex(), None, serving.as_deref(), add);
         }
         let mut place = self.write();
@@ -112,16 +126,23 @@ impl Names {
         *place = None;
     }
 
-    /// Visits what has to be in the sets before a zone is served: hashes, and whether they answer for what is below them.
-    fn visit(&self, apex: NameRef<'_>, before: Option<&Zone>, zone: Option<&Zone>, mut add: impl FnMut(u64, bool)) {
-        add(self.hasher.hash(apex), true);
+    /// Visits what has to be in the sets before a zone is served: hashes, and what for.
+    fn visit(&self, apex: NameRef<'_>, before: Option<&Zone>, zone: Option<&Zone>, mut add: impl FnMut(u64, Part)) {
+        add(self.hasher.hash(apex), Part::Apex);
         let Some(zone) = zone else { return };
-        zone.for_each_existing(before, |existing| add(self.hasher.hash(existing.name), existing.answers_below));
+        zone.for_each_existing(before, |existing| {
+            let part = match existing.below {
+                Below::Nothing => Part::Exists,
+                Below::Referral => Part::Apex,
+                Below::Answer => Part::AnswersBelow,
+            };
+            add(self.hasher.hash(existing.name), part);
+        });
         // Other names than that of the zone must have nothing to compress the SOA's names against.
         for_each_soa_name(zone, |name| {
             let mut name = name;
             while name.is_within(zone.apex()) && name != zone.apex() {
-                add(self.hasher.hash(name), true);
+                add(self.hasher.hash(name), Part::AnswersBelow);
                 let Some(parent) = name.parent() else { break };
                 name = parent;
             }
@@ -130,9 +151,9 @@ impl Names {
 
     fn fill(&self, fresh: Option<&Fresh>, apex: NameRef<'_>, before: Option<&Zone>, zone: Option<&Zone>) {
         let mut added = 0;
-        self.visit(apex, before, zone, |hash, covers| {
-            added += usize::from(self.sets.add(hash, covers));
-            fresh.into_iter().for_each(|fresh| _ = fresh.add(hash, covers));
+        self.visit(apex, before, zone, |hash, part| {
+            added += usize::from(self.sets.add(hash, part));
+            fresh.into_iter().for_each(|fresh| _ = fresh.add(hash, part));
         });
         self.added.fetch_add(added, Relaxed);
     }
