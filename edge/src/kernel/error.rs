@@ -32,6 +32,9 @@ pub enum KernelError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Tables of the filters that are not as the program has them.
+    #[error("the filters' tables in the kernel lane's maps: {0}")]
+    Tables(#[source] ::filters::MemoryError),
     /// A run of the program over a frame that was made up.
     #[error("the kernel lane's program cannot be tried: {0}")]
     TestRun(#[source] ProgramError),

@@ -4,6 +4,8 @@
 mod answers;
 #[cfg(feature = "kernel")]
 mod error;
+#[cfg(feature = "kernel")]
+mod filters;
 pub mod layout;
 #[cfg(feature = "kernel")]
 mod memory;
@@ -14,6 +16,8 @@ mod program;
 mod slot;
 
 pub use answers::{Answers, Place, Promise, key};
+#[cfg(feature = "kernel")]
+pub use self::filters::KernelFilters;
 #[cfg(feature = "kernel")]
 pub use error::KernelError;
 #[cfg(feature = "kernel")]
