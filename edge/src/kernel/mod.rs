@@ -15,9 +15,9 @@ mod names;
 mod program;
 mod slot;
 
-pub use answers::{Answers, Place, Promise, key};
 #[cfg(feature = "kernel")]
 pub use self::filters::KernelFilters;
+pub use answers::{Answers, Place, Promise, key};
 #[cfg(feature = "kernel")]
 pub use error::KernelError;
 #[cfg(feature = "kernel")]
