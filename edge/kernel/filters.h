@@ -187,11 +187,13 @@ static __always_inline void judge(struct chain *chain)
 		ASK(chain, FILTER_RESPONSE_RATE, response_finding(work, chain->policy));
 	settle(chain);
 	offer(chain, work->found.zone);
+	if (work->source_place == PLACES)
+		return;
+	if (score->verdict == VERDICT_SERVE && work->found.ttl_s)
+		repeat_give(chain->pair, work->repeat_hash, work->found.ttl_s, work->now_us);
 	source_learn(chain->row, is_good && score->verdict == VERDICT_SERVE, random_source_armed(), work, chain->policy,
 		     &chain->clock);
 	source_store(chain->row, work);
-	if (score->verdict == VERDICT_SERVE && work->found.ttl_s)
-		repeat_give(chain->pair, work->repeat_hash, work->found.ttl_s, work->now_us);
 }
 
 /* Begins the chain for a query. Says whether there is anything to ask. */
