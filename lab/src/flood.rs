@@ -6,6 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use clap::Args;
 use parapet_lab::{
+    Lanes,
     attack::{Attack, Pace, Target, write_pcap},
     clients::{
         CLIENT_CORE, Defended, Defender, Figures, Fill, Ground, Mode, Phase, Plan, Row, Setup, Trial, keep_to, run,
@@ -44,6 +45,10 @@ pub(crate) struct Options {
     /// Whether the server has copies of its zones, or asks the origin (parapet and dnsdist).
     #[arg(long, value_enum, default_value_t)]
     mode: Fill,
+    /// By which lanes Parapet answers. With kernel, what arrives at the server is also worked on by the server's core, whoever
+    /// the server is.
+    #[arg(long, visible_alias = "lane", value_enum, default_value_t)]
+    lanes: Lanes,
     /// Questions a second from all real clients.
     #[arg(long, default_value_t = parapet_lab::clients::PER_S)]
     clients: u32,
@@ -64,7 +69,7 @@ pub(crate) struct Options {
 pub(crate) fn attack(options: &Options) -> anyhow::Result<()> {
     let defender = options.peer.unwrap_or(Defender::Parapet);
     keep_to(CLIENT_CORE)?;
-    let ground = Ground::build("attack")?;
+    let ground = Ground::build("attack")?.lanes(options.lanes)?;
     if let Some(file) = &options.pcap {
         return write(options, &ground, file);
     }

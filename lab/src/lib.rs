@@ -63,10 +63,10 @@ pub use error::LabError;
 pub use namespace::Namespace;
 pub use process::Process;
 pub use program::{Output, Program};
-pub use receive::Receiver;
+pub use receive::{Rank, Receiver};
 pub use run::{Lab, clean_up_on_signals, is_ending};
 pub use servers::{
-    CacheBuilder, CachePeer, Dnssec, Edge, EdgeBuilder, Knot, Named, NamedBuilder, Nsd, PeerBuilder, Server,
+    CacheBuilder, CachePeer, Dnssec, Edge, EdgeBuilder, Knot, Lanes, Named, NamedBuilder, Nsd, PeerBuilder, Server,
     TsigAlgorithm, TsigKey, Updates, ZoneSpec, parapet_binary,
 };
 pub use topology::{Host, Link, Network, Topology};

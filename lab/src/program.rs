@@ -269,6 +269,7 @@ fn package_of(program: &str) -> &'static str {
         "bpftool" => "bpftool",
         "clang" => "clang",
         "chrt" | "unshare" => "util-linux",
+        "renice" => "bsdutils",
         _ => "what provides it",
     }
 }

@@ -13,8 +13,20 @@ use crate::{LabError, Namespace, cores, until};
 
 /// The kernel has made its thread within this time.
 const THREAD_DEADLINE: Duration = Duration::from_secs(5);
+/// As [`crate::Program::core`] has it.
+const MEASURED_NICENESS: &str = "-20";
 /// The lowest real-time priority but one: above what is ordinary, and above real clients that have the lowest.
 const PRIORITY: &str = "2";
+
+/// Before whom on its core a receiver goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rank {
+    /// Before everybody, as interrupts do: for who asks all the time, and would not hear the answers else.
+    Interrupt,
+    /// It shares the core evenly with what is [measured](crate::Program::core) there, as the kernel has it once there are more
+    /// interrupts than it can bear.
+    Measured,
+}
 
 /// The kernel's thread that takes in what arrives at an interface.
 #[derive(Clone, Debug)]
@@ -26,10 +38,9 @@ pub struct Receiver {
 }
 
 impl Namespace {
-    /// Have what arrives at this interface worked on by a thread of the kernel, on this core, where it goes before all else, as
-    /// interrupts do. For what the other end's network stack sends, this is to be done at both ends. Needs `ethtool`,
-    /// `unshare` and `chrt`.
-    pub fn receive_on(&self, interface: &str, core: usize) -> Result<Receiver, LabError> {
+    /// Have what arrives at this interface worked on by a thread of the kernel, on this core. For what the other end's network stack sends, this is to be done at both ends. Needs `ethtool`,
+    /// `unshare`, `chrt` and `renice`.
+    pub fn receive_on(&self, interface: &str, core: usize, rank: Rank) -> Result<Receiver, LabError> {
         // On a veth, NAPI comes with GRO, but not for what comes from an end that leaves TCP's segmentation to this one.
         self.set_feature(interface, "gro", true)?;
         self.set_feature(interface, "tso", false)?;
@@ -41,17 +52,22 @@ impl Namespace {
             threads_of(interface).difference(&before).next().copied()
         })?;
         let receiver = Receiver { prefix: prefix(interface), pid, core };
-        receiver.settle(self)?;
+        receiver.settle(self, rank)?;
         Ok(receiver)
     }
 }
 
 impl Receiver {
-    fn settle(&self, namespace: &Namespace) -> Result<(), LabError> {
+    fn settle(&self, namespace: &Namespace, rank: Rank) -> Result<(), LabError> {
         let Receiver { prefix, pid, core } = self;
         sched_setaffinity(Pid::from_raw(*pid as i32), &cores::only(*core)?)
             .map_err(LabError::errno(format!("keeping {prefix}… to core {core}")))?;
-        namespace.run("chrt", &["--fifo", "--pid", PRIORITY, &pid.to_string()]).map(drop)
+        let pid = pid.to_string();
+        let (program, arguments) = match rank {
+            Rank::Interrupt => ("chrt", ["--fifo", "--pid", PRIORITY, &pid]),
+            Rank::Measured => ("renice", ["--priority", MEASURED_NICENESS, "--pid", &pid]),
+        };
+        namespace.run(program, &arguments).map(drop)
     }
 
     /// Processor time that it has used; an error where the kernel has ended it, as it does when the interface goes down.
@@ -95,8 +111,8 @@ mod tests {
         let lab = Lab::new("receive").unwrap();
         let net = lab.build(&Topology::new("pair", "").host("rcv-a").host("rcv-b").link("rcv-a", "rcv-b", 1)).unwrap();
         let (a, b) = (net.host("rcv-a"), net.host("rcv-b"));
-        let receiver = a.receive_on("rcv-b", 0).unwrap();
-        b.receive_on("rcv-a", 0).unwrap();
+        let receiver = a.receive_on("rcv-b", 0, Rank::Measured).unwrap();
+        b.receive_on("rcv-a", 0, Rank::Interrupt).unwrap();
         let before = receiver.run_time().unwrap();
         let here = a.enter(|| UdpSocket::bind("0.0.0.0:5353")).unwrap().unwrap();
         here.set_read_timeout(Some(THREAD_DEADLINE)).unwrap();

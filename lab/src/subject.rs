@@ -1,9 +1,18 @@
 //! What is put at the edge in demonstrations and benchmarks: Parapet, or a peer in its place.
 
-use std::{net::IpAddr, ops::DerefMut};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::DerefMut,
+};
 
 use clap::ValueEnum;
-use parapet_lab::{Edge, Knot, LabError, Namespace, Nsd, Server, TsigKey};
+use parapet_lab::{Edge, Knot, LabError, Lanes, Namespace, Nsd, Server, TsigKey, dns};
+
+/// The interface of a server that leads to its clients, in all networks of the benchmarks.
+pub(crate) const CLIENTS: &str = "client";
+/// Limits that no benchmark comes near, for its one core asks as much as it can from few prefixes.
+const UNLIMITED: &str = "normal_per_s = 1000000\nclient_per_s = 1000000\nprefix_per_s = 1000000\nrepeats_per_s = 1000000\n\
+    responses_per_s = 1000000\nrandom_names_per_s = 1000000\n";
 
 /// What can be measured: secondaries of the lab's origin, and caches in front of it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
@@ -14,6 +23,12 @@ pub(crate) enum Subject {
     Nsd,
     /// CZ.NIC's Knot DNS.
     Knot,
+    /// Knot with datagrams by XDP.
+    KnotXdp,
+    /// Parapet without its kernel lane, beside Parapet with it.
+    Sockets,
+    /// An XDP program that sends every query back; for `bench answers --lane kernel` alone.
+    Echo,
     /// ISC's BIND; for `bench attack` alone.
     Bind,
     /// PowerDNS' dnsdist with its packet cache; for `bench ondemand`, and before an NSD for `bench attack`.
@@ -36,6 +51,8 @@ pub(crate) struct Secondary<'s> {
     /// Listen on this address alone.
     pub(crate) listen: Option<IpAddr>,
     pub(crate) core: Option<usize>,
+    /// By which lanes Parapet answers; the interface towards clients is called `client`.
+    pub(crate) lanes: Lanes,
     /// What it transfers must survive a restart.
     pub(crate) keeps: bool,
 }
@@ -46,6 +63,9 @@ impl Subject {
             Subject::Parapet => "parapet",
             Subject::Nsd => "nsd",
             Subject::Knot => "knot",
+            Subject::KnotXdp => "knot-xdp",
+            Subject::Sockets => "sockets",
+            Subject::Echo => "echo",
             Subject::Bind => "bind",
             Subject::Dnsdist => "dnsdist",
             Subject::Unbound => "unbound",
@@ -55,14 +75,19 @@ impl Subject {
 
     pub(crate) fn start(self, secondary: &Secondary) -> Result<Running, LabError> {
         match self {
-            Subject::Parapet => secondary.parapet(),
+            Subject::Parapet => secondary.parapet(secondary.lanes),
+            Subject::Sockets => secondary.parapet(Lanes::Sockets),
             Subject::Nsd => secondary.nsd(),
-            Subject::Knot => secondary.knot(),
+            Subject::Knot => secondary.knot(None),
+            Subject::KnotXdp => secondary.knot(Some(CLIENTS)),
             Subject::Dnsdist | Subject::Unbound => {
                 Err(LabError::Invalid(format!("{} takes no zone transfers; it is for bench ondemand", self.name())))
             }
             Subject::Bind => {
                 Err(LabError::Invalid("bind is the origin here; as a peer it is for bench attack".to_owned()))
+            }
+            Subject::Echo => {
+                Err(LabError::Invalid("echo is no server; it is for bench answers --lane kernel".to_owned()))
             }
             Subject::Bird => Err(LabError::Invalid("bird answers no questions; it is for bench failover".to_owned())),
         }
@@ -70,9 +95,14 @@ impl Subject {
 }
 
 impl Secondary<'_> {
-    fn parapet(&self) -> Result<Running, LabError> {
+    fn parapet(&self, lanes: Lanes) -> Result<Running, LabError> {
         // It waits for nothing: the callers time what comes next.
-        let mut edge = Edge::at(self.host).origin(self.origin).key(self.key).core(self.core).without_waiting();
+        let edge = Edge::at(self.host).core(self.core).without_waiting();
+        if self.lanes == Lanes::Kernel {
+            let text = self.network_file(lanes, &edge.state_folder()?);
+            return Ok(Box::new(edge.file(&text, "edge").start()?));
+        }
+        let mut edge = edge.origin(self.origin).key(self.key);
         for zone in self.zones {
             edge = edge.zone(zone);
         }
@@ -80,6 +110,23 @@ impl Secondary<'_> {
             edge = edge.listen((address, parapet_lab::dns::PORT).into());
         }
         Ok(Box::new(edge.start()?))
+    }
+
+    /// All its filters look at every query: nobody is exempt, and only the limits are out of the way.
+    fn network_file(&self, lanes: Lanes, state: &std::path::Path) -> String {
+        let addresses = self.listen.map_or_else(|| self.host.addresses(), |address| vec![address]);
+        let listen: Vec<String> =
+            addresses.into_iter().map(|address| SocketAddr::new(address, dns::PORT).to_string()).collect();
+        let zones: String =
+            self.zones.iter().map(|zone| format!("[zone.\"{zone}\"]\norigins = [\"bind\"]\n")).collect();
+        format!(
+            "[node.edge]\nlisten = {listen:?}\nstate_dir = \"{state}\"\nworkers = 1\n{lanes}[node.edge.defences]\n\
+             {UNLIMITED}[key.bench]\nkey_file = \"{key}\"\n[origin.bind]\naddresses = [\"{origin}\"]\nkey = \"bench\"\n{zones}",
+            state = state.display(),
+            lanes = lanes.section("edge", CLIENTS),
+            key = self.key.file.display(),
+            origin = self.origin,
+        )
     }
 
     fn nsd(&self) -> Result<Running, LabError> {
@@ -97,8 +144,11 @@ impl Secondary<'_> {
         Ok(Box::new(nsd.start()?))
     }
 
-    fn knot(&self) -> Result<Running, LabError> {
+    fn knot(&self, xdp: Option<&str>) -> Result<Running, LabError> {
         let mut knot = Knot::at(self.host).origin(self.origin).key(self.key).core(self.core);
+        if let Some(interface) = xdp {
+            knot = knot.xdp(interface);
+        }
         for zone in self.zones {
             knot = knot.secondary(zone);
         }

@@ -61,15 +61,18 @@ impl Namespace {
         self.attach(interface, "pass")
     }
 
-    /// Have an XDP program send back every DNS query that arrives at this interface, until [`Namespace::stop_echo`]. Its
+    /// Have an XDP program send back every DNS query that arrives at this interface, until [`Namespace::detach_xdp`]. Its
     /// answers arrive where the other end [takes them](Namespace::take_xdp). Needs what that needs.
     pub fn start_echo(&self, interface: &str) -> Result<(), LabError> {
         self.attach(interface, "echo")
     }
 
-    /// End the echo.
-    pub fn stop_echo(&self, interface: &str) -> Result<(), LabError> {
-        self.run("ip", &["link", "set", "dev", interface, "xdpdrv", "off"]).map(drop)
+    /// Take the XDP program off this interface, whoever has left it there: Knot does.
+    pub fn detach_xdp(&self, interface: &str) -> Result<(), LabError> {
+        match self.xdp_program(interface)? {
+            Some(_) => self.run("ip", &["link", "set", "dev", interface, "xdpdrv", "off"]).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Compile the lab's programs, and attach one in native mode.
@@ -152,7 +155,7 @@ mod tests {
         let runs = program.runs(server).unwrap().since(&before);
         assert!(runs.count >= 1 && runs.nanoseconds().is_some(), "{runs:?}");
         drop(timed);
-        server.stop_echo("b").unwrap();
+        server.detach_xdp("b").unwrap();
         assert_eq!(server.xdp_program("b").unwrap(), None);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use parapet_lab::{LabError, Namespace, Updates, dns};
+use parapet_lab::{LabError, Lanes, Namespace, Updates, dns};
 
 use super::{
     Options, progress,
@@ -43,7 +43,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let case = format!("{} records", options.records());
     let mut samples = Samples::new("change", options.subjects());
     progress("building the network and the zone");
-    let rig = Rig::build("bench-change", options.records())?;
+    let rig = Rig::build("bench-change", options.records())?.lanes(options.lane);
+    if options.lane == Lanes::Kernel {
+        rig.net.host("client").take_xdp("server")?;
+    }
     let mut next = 0;
     for repeat in 1..=options.repeats() {
         progress(&format!("repeat {repeat} of {}: the origin itself", options.repeats()));

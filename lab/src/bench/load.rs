@@ -31,22 +31,31 @@ pub(crate) fn need_two_cores() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ask the questions of a file, over and over, at this rate from the host `client`.
-pub(crate) fn offer(
-    net: &Network,
-    questions: &Path,
-    server: IpAddr,
-    rate_per_s: u32,
-    seconds: u32,
-) -> Result<Load, LabError> {
+/// What the generator is to do.
+pub(crate) struct Offer<'o> {
+    /// The questions of this file, over and over.
+    pub(crate) questions: &'o Path,
+    pub(crate) server: IpAddr,
+    pub(crate) rate_per_s: u32,
+    pub(crate) seconds: u32,
+    /// From these addresses, ADDRESS/BITS, in turn; else from the client's own.
+    pub(crate) sources: Option<String>,
+}
+
+/// Ask, from the host `client`.
+pub(crate) fn offer(net: &Network, offer: &Offer<'_>) -> Result<Load, LabError> {
+    let Offer { questions, server, rate_per_s, seconds, sources } = offer;
+    let sources = sources.iter().flat_map(|sources| ["-l", sources]);
     let generator = net
         .host("client")
         .program("kxdpgun")
-        .args(["-t", &seconds.to_string(), "-Q", &rate_per_s.to_string(), "-F", &format!("{GENERATOR_CORE}s1"), "-i"])
+        .args(["-t", &seconds.to_string(), "-Q", &rate_per_s.to_string(), "-F", &format!("{GENERATOR_CORE}s1")])
+        .args(sources)
+        .arg("-i")
         .arg(questions.to_string_lossy())
         .arg(server.to_string())
         .core(Some(GENERATOR_CORE))
-        .deadline(Duration::from_secs(u64::from(seconds)) + GENERATOR_EXTRA);
+        .deadline(Duration::from_secs(u64::from(*seconds)) + GENERATOR_EXTRA);
     // The kernel takes a moment to let go of the socket that the run before had.
     let output = until("a socket for the generator", SOCKET_DEADLINE, || match generator.clone().run() {
         Ok(output) if !output.status.success() && format!("{output:?}").contains("resource is busy") => None,

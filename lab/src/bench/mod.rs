@@ -15,7 +15,7 @@ mod start;
 mod transfer;
 
 use clap::{Args, ValueEnum};
-use parapet_lab::attack::Attack;
+use parapet_lab::{Lanes, attack::Attack};
 
 use crate::subject::Subject;
 
@@ -67,17 +67,22 @@ pub(crate) struct Options {
     #[arg(long)]
     json: bool,
     /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,bird for failover,
-    /// parapet,knot,nsd,bind,dnsdist for attack, parapet,nsd,knot otherwise].
+    /// parapet,knot,nsd,bind,dnsdist for attack, parapet,knot-xdp,nsd,knot,sockets,echo for answers with the kernel lane,
+    /// parapet,nsd,knot otherwise].
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
+    /// answers, change, attack: by which lanes Parapet answers. With kernel, what arrives at the server is also worked on by
+    /// the server's core, whoever the server is.
+    #[arg(long, visible_alias = "lanes", value_enum, default_value_t)]
+    lane: Lanes,
     /// Repeats of the whole measurement [default: 1 for change, 2 for catalog and ondemand, 3 otherwise].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=20))]
     repeats: Option<u32>,
     /// Names in the zone [default: 100000 for answers and ondemand, 1000000 otherwise].
     #[arg(long, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     records: Option<u32>,
-    /// answers, ondemand: queries per second to offer [default: 50000 to 600000]; attack: its packets per second [default:
-    /// 50000 to 400000].
+    /// answers, ondemand: queries per second to offer [default: 50000 to 600000, with the kernel lane 60000 to 1000000];
+    /// attack: its packets per second [default: 50000 to 400000, with the kernel lane to 600000].
     #[arg(long, value_delimiter = ',')]
     loads: Vec<u32>,
     /// answers, ondemand, attack: seconds at each load [default: 3, for ondemand 2, for attack 5].
@@ -120,6 +125,9 @@ impl Options {
             Name::Failover => &[Subject::Parapet, Subject::Bird],
             Name::Filters => &[Subject::Parapet],
             Name::Attack if self.on_demand => &[Subject::Parapet, Subject::Dnsdist],
+            Name::Answers if self.lane == Lanes::Kernel => {
+                &[Subject::Parapet, Subject::KnotXdp, Subject::Nsd, Subject::Knot, Subject::Sockets, Subject::Echo]
+            }
             Name::Attack => &[Subject::Parapet, Subject::Knot, Subject::Nsd, Subject::Bind, Subject::Dnsdist],
             _ => &[Subject::Parapet, Subject::Nsd, Subject::Knot],
         }
@@ -142,7 +150,11 @@ impl Options {
         match self.name {
             _ if !self.loads.is_empty() => &self.loads,
             Name::Ondemand => &[50_000, 100_000, 200_000, 400_000],
+            Name::Attack if self.lane == Lanes::Kernel => &attack::LOADS_KERNEL,
             Name::Attack => &attack::LOADS,
+            Name::Answers if self.lane == Lanes::Kernel => {
+                &[60_000, 100_000, 200_000, 300_000, 400_000, 600_000, 800_000, 1_000_000]
+            }
             _ => &[50_000, 100_000, 200_000, 300_000, 400_000, 600_000],
         }
     }
@@ -162,6 +174,7 @@ impl Options {
     fn seconds(&self) -> u32 {
         self.seconds.unwrap_or(match self.name {
             Name::Ondemand => 2,
+            Name::Answers if self.lane == Lanes::Kernel => 2,
             Name::Attack => attack::SECONDS,
             _ => 3,
         })

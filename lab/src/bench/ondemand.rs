@@ -15,7 +15,7 @@ use parapet_lab::{CachePeer, Edge, Lab, LabError, Named, Network, ZoneSpec, coun
 
 use super::{
     Options,
-    load::{self, GENERATOR_CORE, SERVER_CORE},
+    load::{self, GENERATOR_CORE, Load, Offer, SERVER_CORE},
     progress,
     report::{Report, Samples},
     rig::topology,
@@ -111,7 +111,7 @@ impl Rig {
             }
             Subject::Dnsdist => Box::new(CachePeer::dnsdist(host, origin).zone(ZONE).core(core).start()?),
             Subject::Unbound => Box::new(CachePeer::unbound(host, origin).zone(ZONE).core(core).start()?),
-            Subject::Nsd | Subject::Knot | Subject::Bind | Subject::Bird => {
+            _ => {
                 bail!("{} is no cache: --subjects parapet,dnsdist,unbound", subject.name())
             }
         };
@@ -124,7 +124,7 @@ impl Rig {
 
     fn measure_mix(&self, server: &Running, subject: Subject, samples: &mut Samples) -> Result<(), LabError> {
         let before = (self.questions.packets("questions")?, server.process().cpu_time());
-        let load = load::offer(&self.net, &self.file("mix"), server.v4(), MIX_PER_S, MIX_SECONDS)?;
+        let load = self.offer("mix", server, MIX_PER_S, MIX_SECONDS)?;
         let asked = (self.questions.packets("questions")? - before.0) as f64;
         let cpu = server.process().cpu_time().saturating_sub(before.1);
         let case = format!("mix at {MIX_PER_S}/s");
@@ -141,7 +141,7 @@ impl Rig {
     fn warm(&self, server: &Running) -> anyhow::Result<()> {
         for _ in 0..WARM_ROUNDS_MAX {
             let before = self.questions.packets("questions")?;
-            load::offer(&self.net, &self.file("hot"), server.v4(), WARM_PER_S, WARM_SECONDS)?;
+            self.offer("hot", server, WARM_PER_S, WARM_SECONDS)?;
             if self.questions.packets("questions")? - before <= WARM_QUESTIONS_MAX {
                 return Ok(());
             }
@@ -158,7 +158,7 @@ impl Rig {
         samples: &mut Samples,
     ) -> Result<(), LabError> {
         let before = server.process().cpu_time();
-        let load = load::offer(&self.net, &self.file("hot"), server.v4(), offered, seconds)?;
+        let load = self.offer("hot", server, offered, seconds)?;
         let cpu = server.process().cpu_time().saturating_sub(before);
         let case = format!("hits, {offered}/s offered");
         let name = subject.name();
@@ -166,6 +166,14 @@ impl Rig {
         samples.add(name, &case, "hits_answered_share", 100.0 * load.good / load.sent.max(1.0), "%");
         samples.add(name, &case, "hits_answered", load.good / load.seconds, "1/s");
         Ok(())
+    }
+
+    fn offer(&self, questions: &str, server: &Running, rate_per_s: u32, seconds: u32) -> Result<Load, LabError> {
+        let questions = self.file(questions);
+        load::offer(
+            &self.net,
+            &Offer { questions: &questions, server: server.v4(), rate_per_s, seconds, sources: None },
+        )
     }
 
     fn file(&self, name: &str) -> PathBuf {

@@ -194,8 +194,18 @@ fn printed(ratio: Option<f64>) -> String {
 }
 
 fn is_peer(subject: &str) -> bool {
-    let peers = [Subject::Nsd, Subject::Knot, Subject::Bind, Subject::Dnsdist, Subject::Unbound, Subject::Bird];
-    subject == super::filters::PEER || peers.iter().any(|peer| peer.name() == subject)
+    const PEERS: [Subject; 9] = [
+        Subject::Nsd,
+        Subject::Knot,
+        Subject::KnotXdp,
+        Subject::Sockets,
+        Subject::Echo,
+        Subject::Bind,
+        Subject::Dnsdist,
+        Subject::Unbound,
+        Subject::Bird,
+    ];
+    subject == super::filters::PEER || PEERS.iter().any(|peer| peer.name() == subject)
 }
 
 /// With the digits that a reader can use.

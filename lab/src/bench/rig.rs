@@ -1,6 +1,6 @@
 //! The network that the benchmarks run in: a subject, an origin and a client on wires of their own.
 
-use parapet_lab::{Lab, LabError, Named, Network, Topology, TsigKey, ZoneSpec, dns, zone_text};
+use parapet_lab::{Lab, LabError, Lanes, Named, Network, Topology, TsigKey, ZoneSpec, dns, zone_text};
 
 use crate::subject::{Running, Secondary, Subject};
 
@@ -12,6 +12,7 @@ pub(crate) struct Rig {
     pub(crate) net: Network,
     pub(crate) key: TsigKey,
     pub(crate) origin: Named,
+    lanes: Lanes,
     pub(crate) lab: Lab,
 }
 
@@ -41,7 +42,12 @@ impl Rig {
             .notify(subject)
             .zone(ZoneSpec::file(ZONE, &zone).dynamic())
             .start()?;
-        Ok(Rig { net, key, origin, lab })
+        Ok(Rig { net, key, origin, lanes: Lanes::Sockets, lab })
+    }
+
+    /// Parapet answers by these lanes.
+    pub(crate) fn lanes(self, lanes: Lanes) -> Rig {
+        Rig { lanes, ..self }
     }
 
     /// A subject as a secondary of the origin; it has just been started and serves nothing yet.
@@ -57,6 +63,7 @@ impl Rig {
             // One address for questions (the first, on the client's wire) and, while the origin lives, one for NOTIFY.
             listen: (core.is_some()).then(|| server.v4()),
             core,
+            lanes: self.lanes,
             keeps,
         })
     }

@@ -187,11 +187,12 @@ fn parapet(ground: &Ground, setup: &Setup) -> Result<Edge, LabError> {
     // What was learned before is not to help now.
     let _ = std::fs::remove_dir_all(&state);
     let mut text = format!(
-        "[node.edge]\nlisten = [\"{listen}\"]\nstate_dir = \"{state}\"\nworkers = 1\n[node.edge.defences]\n\
+        "[node.edge]\nlisten = [\"{listen}\"]\nstate_dir = \"{state}\"\nworkers = 1\n{lanes}[node.edge.defences]\n\
          mode = \"{mode}\"\nknown_good_after_s = {KNOWN_GOOD_AFTER_S}\n{defences}[key.ground]\nkey_file = \"{key}\"\n\
          [origin.bind]\naddresses = [\"{origin}\"]\nkey = \"ground\"\n",
         listen = ground.address(),
         state = state.display(),
+        lanes = ground.lanes_section("edge"),
         mode = match setup.mode {
             Mode::Off => "off",
             Mode::Observe => "observe",

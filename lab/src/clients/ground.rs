@@ -10,14 +10,17 @@ use super::{
     questions::{SIGNED, SIGNED_NAMES, ZONE, signed, zone},
 };
 use crate::{
-    Dnssec, Lab, LabError, Named, Namespace, Network, Rtype, Server, Topology, TsigKey, ZoneSpec, counters::Counters,
-    dns, until,
+    Dnssec, Lab, LabError, Lanes, Named, Namespace, Network, Rank, Receiver, Rtype, Server, Topology, TsigKey,
+    ZoneSpec, counters::Counters, dns, until,
 };
 
 /// The server that is attacked has this core for itself.
 pub const SERVER_CORE: usize = 1;
 /// Everything else runs on this one: attack, real clients, origin.
 pub const CLIENT_CORE: usize = 0;
+/// The client's interface towards the server, and the server's towards the clients.
+const TO_SERVER: &str = "server";
+const TO_CLIENTS: &str = "client";
 /// The origin has signed its zone within this time, and a server has its copies.
 pub(super) const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// RFC 4034 §4.
@@ -32,6 +35,8 @@ pub struct Ground {
     key: TsigKey,
     questions: Counters,
     cores: bool,
+    lanes: Lanes,
+    receiver: Option<Receiver>,
     lab: Lab,
 }
 
@@ -70,9 +75,33 @@ impl Ground {
             .zone(ZoneSpec::text(SIGNED, signed()).signed(Dnssec::Nsec))
             .core(cores.then_some(CLIENT_CORE))
             .start()?;
-        let ground = Ground { net, origin, key, questions, cores, lab };
+        let ground = Ground { net, origin, key, questions, cores, lanes: Lanes::Sockets, receiver: None, lab };
         ground.wait_until_signed()?;
         Ok(ground)
+    }
+
+    /// Have Parapet answer by these lanes. With the kernel lane, what arrives at either end of the clients' wire is worked on by
+    /// the core of that end, whoever the server is: else attackers would pay for what the server's kernel does.
+    pub fn lanes(mut self, lanes: Lanes) -> Result<Ground, LabError> {
+        self.lanes = lanes;
+        if lanes == Lanes::Kernel {
+            self.client().take_xdp(TO_SERVER)?;
+            if self.cores {
+                self.client().receive_on(TO_SERVER, CLIENT_CORE, Rank::Interrupt)?;
+                self.receiver = Some(self.server().receive_on(TO_CLIENTS, SERVER_CORE, Rank::Measured)?);
+            }
+        }
+        Ok(self)
+    }
+
+    /// The section of a network file that has the server use its lanes, if it needs one.
+    pub fn lanes_section(&self, node: &str) -> String {
+        self.lanes.section(node, TO_CLIENTS)
+    }
+
+    /// Processor time that receiving for the server has used, where somebody does it for it.
+    pub fn receiving(&self) -> Result<Duration, LabError> {
+        self.receiver.as_ref().map_or(Ok(Duration::ZERO), Receiver::run_time)
     }
 
     fn wait_until_signed(&self) -> Result<(), LabError> {

@@ -72,7 +72,7 @@ pub struct Row {
     pub arrived: Arrived,
     /// Packets that the server sent to its origin.
     pub origin_packets: u64,
-    /// Of one core, in percent, that the server used.
+    /// Of one core, in percent, that the server used; with the kernel lane, what its kernel did to receive, too.
     pub server_percent: f64,
 }
 
@@ -155,7 +155,7 @@ pub fn run(
     let end = after + plan.after_s as usize;
     let read = || -> Result<Look, LabError> {
         let (arrived, origin_packets) = (arrivals.read()?, ground.origin_packets()?);
-        Ok(Look { arrived, origin_packets, server: defended.cpu_time() })
+        Ok(Look { arrived, origin_packets, server: defended.cpu_time() + ground.receiving()? })
     };
     let (mut running, mut sent) = (None, Sent::default());
     // The first look is at the begin of the first second that counts.

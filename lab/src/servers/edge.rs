@@ -13,6 +13,31 @@ use crate::{LabError, Namespace, Output, dns};
 /// never limited, unless what is started says something of defences itself.
 const CLIENTS: [&str; 4] = ["10.0.0.0/8", "198.18.0.0/15", "fd00::/8", "2001:db8::/32"];
 
+/// By which lanes an edge answers over UDP.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
+pub enum Lanes {
+    /// By sockets.
+    #[default]
+    Sockets,
+    /// What was answered before by a program in the kernel (XDP), the rest by sockets.
+    Kernel,
+}
+
+impl Lanes {
+    /// The section of a network file that has this node use them, the kernel lane on this interface. It has room for more
+    /// answers than any benchmark has names; where it cannot be had, the node does not start.
+    pub fn section(self, node: &str, interface: &str) -> String {
+        /// Two for each of the names, so that hardly any set of them is full.
+        const ANSWERS: u32 = 262_144;
+        match self {
+            Lanes::Sockets => String::new(),
+            Lanes::Kernel => format!(
+                "[node.{node}.lanes]\nkernel = \"required\"\ninterfaces = [\"{interface}\"]\nkernel_answers = {ANSWERS}\n"
+            ),
+        }
+    }
+}
+
 /// What an edge is to be.
 #[must_use]
 pub struct EdgeBuilder {

@@ -90,10 +90,11 @@ impl PeerBuilder<Knot> {
         let folder_name = folder.display();
         let listen: Vec<String> = self.listen_addresses().iter().map(|address| format!("{address}@53")).collect();
         let mut text = format!(
-            "server:\n{options}  rundir: \"{folder_name}\"\n  listen: [ {} ]\n  udp-workers: 1\n  tcp-workers: 1\n  \
+            "{xdp}server:\n{options}  rundir: \"{folder_name}\"\n  listen: [ {} ]\n  udp-workers: 1\n  tcp-workers: 1\n  \
              background-workers: {background}\n  tcp-reuseport: on\nlog:\n  - target: stderr\n    any: warning\n\
              database:\n  storage: \"{folder_name}\"\n",
             listen.join(", "),
+            xdp = self.xdp.as_ref().map(|name| format!("xdp:\n  listen: [ {name}@53 ]\n")).unwrap_or_default(),
             options = self.options,
             // Its own default is one to a core; transfers of many zones wait for the network.
             background = if self.catalog.is_some() { 10 } else { 1 },

@@ -21,7 +21,7 @@ use std::{
 use crate::{LabError, Namespace, Process, Program, dns};
 
 pub use cache::{CacheBuilder, CachePeer};
-pub use edge::{Edge, EdgeBuilder, parapet_binary};
+pub use edge::{Edge, EdgeBuilder, Lanes, parapet_binary};
 pub use key::{TsigAlgorithm, TsigKey};
 pub use knot::Knot;
 pub use named::{Named, NamedBuilder, Updates};

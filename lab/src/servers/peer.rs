@@ -18,6 +18,7 @@ pub struct PeerBuilder<S> {
     pub(super) listed: Vec<String>,
     pub(super) options: String,
     pub(super) rate_limit: Option<u32>,
+    pub(super) xdp: Option<String>,
     pub(super) core: Option<usize>,
     pub(super) listen: Vec<IpAddr>,
     pub(super) zone_files: bool,
@@ -38,6 +39,7 @@ impl<S> PeerBuilder<S> {
             listed: Vec::new(),
             options: String::new(),
             rate_limit: None,
+            xdp: None,
             core: None,
             listen: Vec::new(),
             zone_files: false,
@@ -109,6 +111,12 @@ impl<S> PeerBuilder<S> {
     /// exempt, all else as its manual recommends. Without, nothing is limited.
     pub fn rate_limit(mut self, per_s: u32) -> Self {
         self.rate_limit = Some(per_s);
+        self
+    }
+
+    /// Knot: take the datagrams that arrive at this interface by XDP, before the network stack sees them; all else by sockets.
+    pub fn xdp(mut self, interface: &str) -> Self {
+        self.xdp = Some(interface.to_owned());
         self
     }
 

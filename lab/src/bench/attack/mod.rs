@@ -46,6 +46,8 @@ pub(crate) const ATTACKS: [Attack; 10] = [
 pub(crate) const ATTACKS_ON_DEMAND: [Attack; 3] = [Attack::RandomSources, Attack::RandomNames, Attack::Resolvers];
 /// Packets a second.
 pub(crate) const LOADS: [u32; 4] = [50_000, 100_000, 200_000, 400_000];
+/// The same with the kernel lane.
+pub(crate) const LOADS_KERNEL: [u32; 5] = [50_000, 100_000, 200_000, 400_000, 600_000];
 /// Seconds of a load: those that count, and those that what was asked in them is repeated in.
 pub(crate) const SECONDS: u32 = 5;
 /// Of the seconds of a load so many at its end do not count.
@@ -61,7 +63,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let mut samples = Samples::new("attack", options.subjects()).against_the_best(&LOWER, &BARE);
     progress(&format!("building the ground; all of it takes about {}", minutes(matrix.left(0, 0))));
     keep_to(CLIENT_CORE)?;
-    let ground = Ground::build("bench-attack")?;
+    let ground = Ground::build("bench-attack")?.lanes(options.lane)?;
     for (number, &subject) in options.subjects().iter().enumerate() {
         if let Err(why) = matrix.measure(&ground, (number, subject), &mut samples) {
             let note = format!("{}: {why:#}", subject.name());
@@ -167,7 +169,7 @@ fn defender(subject: Subject) -> anyhow::Result<Defender> {
         Subject::Nsd => Defender::Nsd,
         Subject::Bind => Defender::Bind,
         Subject::Dnsdist => Defender::Dnsdist,
-        Subject::Unbound | Subject::Bird => anyhow::bail!("is no authoritative server with defences"),
+        _ => anyhow::bail!("is no authoritative server with defences"),
     })
 }
 
