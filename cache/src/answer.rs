@@ -195,6 +195,24 @@ impl CachedAnswer {
         self.age(now) < Duration::from_secs(u64::from(self.lifetime_s) + u64::from(self.stale_s))
     }
 
+    /// How long after it arrived it should be fetched again if it is asked for: a while before the end of its life, or then.
+    #[must_use]
+    pub fn due_after(&self) -> Duration {
+        let before_s = match self.is_worth_prefetching() {
+            true => self.prefetch_before_s(),
+            false => 0,
+        };
+        Duration::from_secs(u64::from(self.lifetime_s.saturating_sub(before_s)))
+    }
+
+    fn is_worth_prefetching(&self) -> bool {
+        self.lifetime_s >= PREFETCH_LIFETIME_S_MIN
+    }
+
+    fn prefetch_before_s(&self) -> u32 {
+        (self.lifetime_s / PREFETCH_PART).max(1)
+    }
+
     /// Counts a hit and says, once, that it should be fetched again: it is asked for, and its end is near.
     pub(crate) fn note_hit(&self, now: Instant) -> bool {
         let hits = self.hits.load(Ordering::Relaxed);
@@ -203,8 +221,8 @@ impl CachedAnswer {
             self.hits.store(hits + 1, Ordering::Relaxed);
             return false;
         }
-        self.lifetime_s >= PREFETCH_LIFETIME_S_MIN
-            && self.expires_in_s(now) <= (self.lifetime_s / PREFETCH_PART).max(1)
+        self.is_worth_prefetching()
+            && self.expires_in_s(now) <= self.prefetch_before_s()
             && !self.due_told.load(Ordering::Relaxed)
             && !self.due_told.swap(true, Ordering::Relaxed)
     }
@@ -218,7 +236,9 @@ impl CachedAnswer {
         size_of::<CachedAnswer>() + ARC + self.bytes.len() + 2 * ALLOCATOR
     }
 
-    fn age(&self, now: Instant) -> Duration {
+    /// How long ago it arrived.
+    #[must_use]
+    pub fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.stored)
     }
 }

@@ -60,6 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         transfers: None,
         on_demand: None,
         filters,
+        answers: None,
         deaths: None,
         health: publisher,
     };
@@ -90,6 +91,7 @@ fn ask_itself(zones: &Zones, filters: &Arc<Filters>) -> Result<(), Box<dyn std::
             transfers: None,
             on_demand: None,
             gate: &gate,
+            promoter: None,
             counters: &counters,
             now_s: 0,
         };

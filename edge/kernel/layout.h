@@ -111,7 +111,7 @@
 #define SLOT_ZONE 16          /* u32: number of its zone */
 #define SLOT_GENERATION 20    /* u32: of the zone, its low half */
 #define SLOT_EPOCH 24         /* u32: of the table of zones, its low half */
-#define SLOT_TTL_S 28         /* u32: filters' Found::ttl_s; of an answer of an origin as of stored_us */
+#define SLOT_TTL_S 28         /* u32: filters' Found::ttl_s; of an answer of an origin as of SLOT_STORED_US */
 #define SLOT_VALID_US 32      /* u64: filter time until which it may be given; 0: as long as its generation */
 #define SLOT_STORED_US 40     /* u64: filter time at which its TTLs began to count down; 0: they do not */
 #define SLOT_USED_US 48       /* u64: filter time of its last use, written by the program once it is a second old */

@@ -1,7 +1,7 @@
 //! The clocks that the lanes read, once for a batch of messages. That of the filters is one for all lanes and for whoever
 //! else tells the filters the time.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use filters::Now;
 use nix::time::{ClockId, clock_gettime};
@@ -18,6 +18,14 @@ pub fn filter_time() -> Now {
     Now::from_us(BEGINS_AT_US.saturating_add(u64::try_from(since_start.as_micros()).unwrap_or(u64::MAX)))
 }
 
+/// The time at another moment.
+pub(crate) fn filter_time_at(moment: Instant) -> Now {
+    let (now, here) = (filter_time().us(), Instant::now());
+    let us = |passed: Duration| u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+    let ago = us(here.saturating_duration_since(moment));
+    Now::from_us(now.saturating_sub(ago).saturating_add(us(moment.saturating_duration_since(here))))
+}
+
 /// Seconds since 1970, wrapped to the 32 bits of a cookie's timestamp.
 pub(crate) fn unix_time_s() -> u32 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
@@ -25,8 +33,6 @@ pub(crate) fn unix_time_s() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
 
     #[test]

@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     transfers: Option<Arc<dyn TransferHandler>>,
     on_demand: Option<OnDemand>,
     parking: Arc<Parking>,
+    answers: Option<Arc<kernel::Answers>>,
     own_questions: Arc<OwnQuestions>,
     deaths: Arc<Deaths>,
 }
@@ -67,8 +68,12 @@ impl Shared {
     /// Takes the views as they stand now, for one batch of messages or one message of a stream.
     #[inline]
     fn with_context<R>(&self, counters: &Counters, lane: &filters::Lane, answer: impl FnOnce(&Context<'_>) -> R) -> R {
+        // Before the table: an answer from an older one must not seem to be of now.
+        let epoch = self.zones.epoch();
         let (zones, settings) = (self.zones.load(), self.settings.load());
-        let gate = lane.gate(clock::filter_time());
+        let now = clock::filter_time();
+        let gate = lane.gate(now);
+        let promoter = |answers| line::Promoter { answers, epoch, now, filter_time: &clock::filter_time_at };
         answer(&Context {
             zones: &zones,
             settings: &settings,
@@ -76,6 +81,7 @@ impl Shared {
             transfers: self.transfers.as_deref(),
             on_demand: self.on_demand.as_ref().map(OnDemand::view),
             gate: &gate,
+            promoter: self.answers.as_deref().map(promoter),
             counters,
             now_s: clock::unix_time_s(),
         })

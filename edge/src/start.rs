@@ -45,6 +45,8 @@ pub struct EdgeContext {
     pub on_demand: Option<OnDemand>,
     /// What says whether a query is worth answering.
     pub filters: Arc<filters::Filters>,
+    /// Where lanes put answers for the kernel lane; without it there is none.
+    pub answers: Option<Arc<crate::kernel::Answers>>,
     /// Who is told of messages that kill who answers them.
     pub deaths: Option<Arc<dyn DeathHandler>>,
     /// Where the edge says whether its lanes run.
@@ -114,7 +116,7 @@ impl Edge {
     ///
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
-        let EdgeContext { zones, settings, notify, transfers, on_demand, filters, deaths, health } = context;
+        let EdgeContext { zones, settings, notify, transfers, on_demand, filters, answers, deaths, health } = context;
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
         let parking = Arc::new(Parking::default());
         let own_questions = Arc::new(OwnQuestions::default());
@@ -138,7 +140,8 @@ impl Edge {
             own_questions: Arc::clone(&own_questions),
         };
         let (deaths_of_watchdog, filters_of_watchdog) = (Arc::clone(&deaths), Arc::clone(&filters));
-        let shared = Arc::new(Shared { zones, settings, notify, transfers, on_demand, parking, own_questions, deaths });
+        let shared = Shared { zones, settings, notify, transfers, on_demand, parking, answers, own_questions, deaths };
+        let shared = Arc::new(shared);
         let mut lanes = Vec::new();
         for (index, worker) in sockets.workers.into_iter().enumerate() {
             let (udp, tcp) = (edge.add_counters(), edge.add_counters());

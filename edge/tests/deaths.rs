@@ -117,6 +117,7 @@ fn start(workers: usize, quarantine: DefenceMode) -> Running {
             misses: Arc::clone(&killer) as Arc<dyn MissHandler>,
         }),
         filters: Arc::clone(&filters),
+        answers: None,
         deaths: Some(Arc::clone(&told) as Arc<dyn DeathHandler>),
         health: publisher,
     };

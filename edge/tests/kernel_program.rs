@@ -50,6 +50,7 @@ impl Above {
             transfers: None,
             on_demand: None,
             gate: &lane.gate(filters::Now::from_us(86_400_000_000)),
+            promoter: None,
             counters: &self.counters,
             now_s,
         };

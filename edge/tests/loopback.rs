@@ -38,6 +38,7 @@ fn start(listen: &[&str], change: impl FnOnce(&mut Settings)) -> Running {
         transfers: None,
         on_demand: None,
         filters: support::filters_but_for_loopback(),
+        answers: None,
         deaths: None,
         health: publisher,
     };

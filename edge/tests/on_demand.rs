@@ -62,6 +62,7 @@ fn start(listen: &str) -> Running {
         transfers: None,
         on_demand: Some(OnDemand { cache: Arc::clone(&cache), misses: Arc::clone(&script) as Arc<dyn MissHandler> }),
         filters: support::filters_but_for_loopback(),
+        answers: None,
         deaths: None,
         health: publisher,
     };

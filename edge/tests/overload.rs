@@ -97,6 +97,7 @@ fn start() -> Running {
         transfers: None,
         on_demand: None,
         filters: Arc::new(Filters::new(&defences, [1, 2])),
+        answers: None,
         deaths: None,
         health,
     };

@@ -96,6 +96,7 @@ fn start_with(listen: &str, workers: usize, filters: Arc<Filters>) -> Running {
             misses: Arc::clone(&misses) as Arc<dyn MissHandler>,
         }),
         filters,
+        answers: None,
         deaths: None,
         health,
     };

@@ -54,6 +54,7 @@ fn start(stream: DefenceMode) -> Running {
         transfers: None,
         on_demand: None,
         filters: Arc::clone(&filters),
+        answers: None,
         deaths: None,
         health: publisher,
     };

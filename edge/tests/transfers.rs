@@ -91,6 +91,7 @@ fn start(messages: usize, end: NextMessage, send: Duration) -> Running {
         transfers: Some(Arc::new(giver)),
         on_demand: None,
         filters: support::filters_but_for_loopback(),
+        answers: None,
         deaths: None,
         health: health::channel("edge", Duration::from_secs(3), Instant::now()).0,
     };

@@ -77,6 +77,7 @@ fn respond_with(message: &[u8], settings: &Settings, lane: &filters::Lane) {
         transfers: None,
         on_demand: None,
         gate: &gate,
+        promoter: None,
         counters: &counters,
         now_s: 1_559_731_985,
     };

@@ -81,7 +81,7 @@ fn an_answer_of_an_origin_ends_with_its_life() {
     let (answers, _) = table(1);
     let key = key_of(0, 9);
     let place = answers.find_place(key, Promise::Some, 1000).unwrap();
-    let fixups = Fixups::Ttls { offsets: &[0], stored_us: 500, valid_us: 2000 };
+    let fixups = Fixups::Ttls { offsets: &[0], counts_from_us: 500, valid_us: 2000 };
     assert!(answers.put(place, &Entry { fixups, ..entry(b"\x00", &[0, 0, 0, 60]) }, 1000));
     assert_eq!(answers.find_place(key, Promise::Some, 1999), None);
     assert!(answers.get_valid(key, 1999).is_some() && answers.get_valid(key, 2000).is_none());

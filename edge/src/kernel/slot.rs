@@ -68,7 +68,7 @@ pub enum Fixups<'a> {
         /// Where they stand.
         offsets: &'a [u16],
         /// Filter time, in microseconds, at which they were what they are in the body.
-        stored_us: u64,
+        counts_from_us: u64,
         /// Filter time until which the answer may be given.
         valid_us: u64,
     },
@@ -104,9 +104,9 @@ impl Entry<'_> {
     fn bytes(&self, key: u64, now_us: u64) -> [u8; SLOT_BYTES] {
         let mut bytes = [0; SLOT_BYTES];
         let Told { kind, ttl_s, is_hit, subject } = self.told;
-        let (stored_us, valid_us, fixup_kind, question_name_bytes) = match self.fixups {
+        let (counts_from_us, valid_us, fixup_kind, question_name_bytes) = match self.fixups {
             Fixups::None => (0, 0, 0, 0),
-            Fixups::Ttls { stored_us, valid_us, .. } => (stored_us, valid_us, FIXUP_TTL as u8, 0),
+            Fixups::Ttls { counts_from_us, valid_us, .. } => (counts_from_us, valid_us, FIXUP_TTL as u8, 0),
             Fixups::Pointers { name_bytes, .. } => (0, 0, FIXUP_POINTER as u8, name_bytes),
         };
         let offsets = self.fixups.offsets();
@@ -117,7 +117,7 @@ impl Entry<'_> {
         put(&mut bytes, SLOT_EPOCH, self.stamp.epoch.to_ne_bytes());
         put(&mut bytes, SLOT_TTL_S, ttl_s.to_ne_bytes());
         put(&mut bytes, SLOT_VALID_US, valid_us.to_ne_bytes());
-        put(&mut bytes, SLOT_STORED_US, stored_us.to_ne_bytes());
+        put(&mut bytes, SLOT_STORED_US, counts_from_us.to_ne_bytes());
         put(&mut bytes, SLOT_USED_US, now_us.to_ne_bytes());
         put(&mut bytes, SLOT_SUBJECT, subject.to_ne_bytes());
         put(&mut bytes, SLOT_FLAGS, self.flags.to_ne_bytes());
@@ -313,7 +313,7 @@ mod tests {
             flags: 0x8400,
             counts: [1, 2, 3],
             body: &[0xff, 0xff, 0x80, 1, 7],
-            fixups: Fixups::Ttls { offsets: &[8, 30, 500], stored_us: 11, valid_us: 12 },
+            fixups: Fixups::Ttls { offsets: &[8, 30, 500], counts_from_us: 11, valid_us: 12 },
         };
         assert!(entry.fits());
         entry.write(99, 1000, &slot);

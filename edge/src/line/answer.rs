@@ -3,16 +3,22 @@
 use wire::{Class, Full, Name, Rcode, Rtype, Section, Writer};
 use zones::{Answer, AnswerRrset, Outcome};
 
-use crate::line::reply::{ExtendedError, Reply};
+use crate::line::{
+    promote::Whole,
+    reply::{ExtendedError, Reply},
+};
 
-/// Writes what a zone found.
-pub(super) fn write(reply: &mut Reply<'_, '_>, qtype: Rtype, outcome: Outcome, found: &Answer<'_>) {
+/// Writes what a zone found, as far as it fits.
+pub(super) fn write(reply: &mut Reply<'_, '_>, qtype: Rtype, outcome: Outcome, found: &Answer<'_>) -> Whole {
     match outcome {
         Outcome::Found | Outcome::Alias | Outcome::NoData => {}
         Outcome::NxDomain => reply.set_rcode(Rcode::NXDOMAIN),
         Outcome::NameTooLong => reply.set_rcode(Rcode::YXDOMAIN),
         Outcome::Delegation => {}
-        Outcome::NotInZone => return reply.refuse(Rcode::REFUSED, Some(ExtendedError::NotAuthoritative)),
+        Outcome::NotInZone => {
+            reply.refuse(Rcode::REFUSED, Some(ExtendedError::NotAuthoritative));
+            return Whole::No;
+        }
     }
     // AA speaks of the first owner in the answer section (RFC 1034 §6.2.7): a plain referral has none.
     reply.set_authoritative(outcome != Outcome::Delegation || found.section(Section::Answer).len() > 0);
@@ -21,16 +27,23 @@ pub(super) fn write(reply: &mut Reply<'_, '_>, qtype: Rtype, outcome: Outcome, f
     if write_required(&mut reply.writer, qtype, found).is_err() {
         // Half a section helps nobody: the client asks again over TCP (RFC 2181 §9).
         reply.writer.rollback(before);
-        return reply.set_truncated();
+        reply.set_truncated();
+        return Whole::No;
     }
     // An answer to ANY is kept small, but a referral needs its glue whatever was asked for (RFC 9471 §3.1).
     let wants_additional = qtype != Rtype::ANY || outcome == Outcome::Delegation;
-    if wants_additional && write_additional(&mut reply.writer, found) == Glue::Missing {
-        reply.set_truncated();
+    let mut whole = Whole::Yes;
+    if wants_additional {
+        let glue;
+        (glue, whole) = write_additional(&mut reply.writer, found);
+        if glue == Glue::Missing {
+            reply.set_truncated();
+        }
     }
     if outcome == Outcome::Delegation && found.left_out() && !reply.is_unlimited() {
         reply.set_truncated();
     }
+    whole
 }
 
 /// Answer and authority: all of it or nothing.
@@ -68,20 +81,21 @@ enum Glue {
 }
 
 /// The additional section: glue that is required first, then whatever fits (RFC 9471 §3.1).
-fn write_additional(writer: &mut Writer<'_>, found: &Answer<'_>) -> Glue {
-    let mut glue = Glue::Complete;
+fn write_additional(writer: &mut Writer<'_>, found: &Answer<'_>) -> (Glue, Whole) {
+    let (mut glue, mut whole) = (Glue::Complete, Whole::Yes);
     for required in [true, false] {
         for rrset in found.section(Section::Additional).filter(|rrset| rrset.is_required_glue() == required) {
             let before = writer.mark();
             if write_rrset(writer, Section::Additional, &rrset).is_err() {
                 writer.rollback(before);
+                whole = Whole::No;
                 if required {
                     glue = Glue::Missing;
                 }
             }
         }
     }
-    glue
+    (glue, whole)
 }
 
 /// An RRset with its signatures.

@@ -16,6 +16,7 @@ mod find;
 mod header;
 mod judge;
 mod on_demand;
+mod promote;
 mod reply;
 mod request;
 mod seen;
@@ -38,6 +39,8 @@ use find::Step;
 use header::Judged;
 use judge::{Asker, Finding};
 pub use on_demand::{Miss, MissHandler, OnDemand};
+use promote::Promotable;
+pub use promote::Promoter;
 use reply::{ExtendedError, Finished, Reply};
 use request::{Form, Parsed, Request};
 pub(crate) use seen::Seen;
@@ -70,6 +73,8 @@ pub struct Context<'a> {
     pub on_demand: Option<OnDemand<'a>>,
     /// What says whether a query is worth answering.
     pub gate: &'a Gate<'a>,
+    /// Where answers are put for the kernel lane; without it there is none.
+    pub promoter: Option<Promoter<'a>>,
     /// The counters of this thread.
     pub counters: &'a Counters,
     /// Seconds since 1970, for the age of cookies; wraps around in 2106 as they do.
@@ -204,7 +209,21 @@ pub(crate) fn answer_admitted(
         },
     };
     context.counters.answer(finished.rcode, finished.truncated, finished.bytes);
+    if let (Some(promotable), Transport::Udp) = (&finished.promotable, client.transport) {
+        promote(out, &parsed, &finished, promotable, &asker);
+    }
     Responded::Answer(finished.bytes)
+}
+
+/// Gives an answer to the kernel lane, for who asks the same after this.
+fn promote(out: &[u8], parsed: &Parsed<'_>, finished: &Finished, promotable: &Promotable, asker: &Asker<'_>) {
+    if let Parsed::Request(Request { query, form, .. }) = parsed
+        && let (Some(question), None) = (&query.question, &query.tsig)
+        && let Some(message) = out.get(..finished.bytes)
+    {
+        let dnssec_ok = form.edns.as_ref().is_some_and(|edns| edns.dnssec_ok);
+        promote::promote(message, question, dnssec_ok, promotable, asker.view, asker.context);
+    }
 }
 
 /// A message that the filters would not have answered gets a truncated answer, or none.

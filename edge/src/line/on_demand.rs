@@ -1,16 +1,18 @@
 //! The fourth and fifth rooms for zones without a copy: answers of their origins from the cache, or a miss.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cache::{Cache, CachedAnswer, CachedRrset, Failure, Filled, Freshness, Hit, Kind};
 use filters::Verdict;
 use wire::{Class, Full, Name, NameRef, Question, Rcode, Rtype, Section, Writer};
 use zones::ZoneSlot;
 
+use crate::kernel::Promise;
 use crate::line::{
     find::{Step, refuse},
     judge::{Asker, Finding},
+    promote::{Life, Origin, Promotable, Promoter, Whole},
     reply::{ExtendedError, Reply},
 };
 use crate::parking::Waiter;
@@ -52,9 +54,9 @@ pub trait MissHandler: Send + Sync {
 pub(super) fn answer(
     reply: &mut Reply<'_, '_>,
     question: &Question<'_>,
-    zone: u64,
-    slot: &ZoneSlot,
+    (zone, slot): (u64, &ZoneSlot),
     asker: &Asker<'_>,
+    origin: Option<Origin>,
 ) -> Step {
     let counters = asker.context.counters;
     let Some(OnDemand { cache, misses, clock }) = asker.context.on_demand else {
@@ -72,7 +74,10 @@ pub(super) fn answer(
                 misses.prefetch(Miss { zone, qname: question.name.to_owned(), qtype: question.rtype });
             }
             counters.on_demand(OnDemandEvent::Hit);
-            write(reply, question, &answer, Age::Fresh(answer.age_s(now)));
+            let whole = write(reply, question, &answer, Age::Fresh(answer.age_s(now)));
+            if let (Some(origin), Some(promoter), Whole::Yes) = (origin, &asker.context.promoter, whole) {
+                reply.promotable = promotable(origin, promoter, &answer, now);
+            }
         }
         // Whether a stale answer may be given is for whoever asks the origin to say.
         Some(Hit { freshness: Freshness::Stale, .. }) | None => {
@@ -87,7 +92,7 @@ pub(super) fn answer(
                 return Step::Withheld(verdict);
             }
             counters.on_demand(OnDemandEvent::Synthesised);
-            write(reply, question, &answer, Age::Fresh(0));
+            let _ = write(reply, question, &answer, Age::Fresh(0));
         }
     }
     Step::Written
@@ -105,19 +110,43 @@ fn judge(asker: &Asker<'_>, slot: &ZoneSlot, answer: &CachedAnswer, ttl_s: u32, 
     if asker.is_exempt() {
         return Verdict::Serve;
     }
-    let kind = match answer.kind() {
-        Kind::Found | Kind::Alias => filters::Kind::Answer,
-        Kind::NoData => filters::Kind::NoData,
-        Kind::NxDomain => filters::Kind::NoName,
-        Kind::Referral => filters::Kind::Referral,
-        Kind::Error => filters::Kind::Error,
-    };
+    let kind = kind_of(answer);
     let servers = |rrset: &CachedRrset<'_>| rrset.section == Section::Authority && rrset.rtype == Rtype::NS;
     let cut = match answer.kind() {
         Kind::Referral => answer.rrsets().find(servers).map(|rrset| rrset.owner(answer.qname())),
         _ => None,
     };
     asker.judge(Some(slot), Finding { kind, ttl_s, cut, is_hit: is_hit == IsHit::Yes })
+}
+
+fn kind_of(answer: &CachedAnswer) -> filters::Kind {
+    match answer.kind() {
+        Kind::Found | Kind::Alias => filters::Kind::Answer,
+        Kind::NoData => filters::Kind::NoData,
+        Kind::NxDomain => filters::Kind::NoName,
+        Kind::Referral => filters::Kind::Referral,
+        Kind::Error => filters::Kind::Error,
+    }
+}
+
+/// What is to be known of an answer that others are to give, until somebody has to fetch it again.
+fn promotable(origin: Origin, promoter: &Promoter<'_>, answer: &CachedAnswer, now: Instant) -> Option<Promotable> {
+    let kind = kind_of(answer);
+    if kind == filters::Kind::Error {
+        return None;
+    }
+    let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let age = answer.age(now);
+    // What is over in the additional section is left out from then on.
+    let is_additional = |rrset: &CachedRrset<'_>| rrset.section == Section::Additional;
+    let additional = answer.rrsets().filter(is_additional).map(|rrset| Duration::from_secs(u64::from(rrset.ttl_s) + 1));
+    let ends = additional.filter(|end| *end > age).fold(answer.due_after(), Duration::min);
+    let stored_us = (promoter.filter_time)(now).us().checked_sub(us(age))?;
+    // Its TTLs are written as they are now: whole seconds less than they were.
+    let counts_from_us = stored_us.saturating_add(us(Duration::from_secs(age.as_secs())));
+    let life = Life { counts_from_us, valid_us: stored_us.saturating_add(us(ends)) };
+    let ttl_s = answer.expires_in_s(now);
+    (age < ends).then_some(Promotable { origin, kind, ttl_s, promise: Promise::Some, life: Some(life) })
 }
 
 /// Has the filters judge what became of a miss; its zone may have gone since.
@@ -138,7 +167,9 @@ pub(super) fn write_filled(
     counters: &Counters,
 ) {
     match filled {
-        Filled::Answer(answer) => write(reply, question, answer, Age::Fresh(answer.age_s(now))),
+        Filled::Answer(answer) => {
+            write(reply, question, answer, Age::Fresh(answer.age_s(now)));
+        }
         Filled::Stale(answer) => {
             counters.on_demand(OnDemandEvent::Stale);
             write(reply, question, answer, Age::Stale);
@@ -165,7 +196,7 @@ enum Age {
     Stale,
 }
 
-fn write(reply: &mut Reply<'_, '_>, question: &Question<'_>, answer: &Arc<CachedAnswer>, age: Age) {
+fn write(reply: &mut Reply<'_, '_>, question: &Question<'_>, answer: &Arc<CachedAnswer>, age: Age) -> Whole {
     reply.set_rcode(answer.rcode());
     reply.set_authoritative(answer.is_authoritative());
     if let Some(error) = extended_error(answer, age) {
@@ -176,11 +207,15 @@ fn write(reply: &mut Reply<'_, '_>, question: &Question<'_>, answer: &Arc<Cached
     if records.write_required(&mut reply.writer).is_err() {
         // Half a section helps nobody: the client asks again over TCP (RFC 2181 §9).
         reply.writer.rollback(before);
-        return reply.set_truncated();
-    }
-    if records.write_additional(&mut reply.writer) == Glue::Missing {
         reply.set_truncated();
+        return Whole::No;
     }
+    match records.write_additional(&mut reply.writer) {
+        Glue::Complete => return Whole::Yes,
+        Glue::LeftOut => {}
+        Glue::Missing => reply.set_truncated(),
+    }
+    Whole::No
 }
 
 /// What there is to say about where an answer comes from (RFC 8914).
@@ -197,6 +232,8 @@ fn extended_error(answer: &CachedAnswer, age: Age) -> Option<ExtendedError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Glue {
     Complete,
+    /// It has, but not all else that belongs here.
+    LeftOut,
     Missing,
 }
 
@@ -252,7 +289,7 @@ impl Records<'_, '_> {
             let before = writer.mark();
             if self.write_rrset(writer, &rrset).is_err() {
                 writer.rollback(before);
-                return if rrset.is_required_glue { Glue::Missing } else { Glue::Complete };
+                return if rrset.is_required_glue { Glue::Missing } else { Glue::LeftOut };
             }
         }
         Glue::Complete

@@ -2,7 +2,10 @@
 
 use wire::{Flags, Full, Header, Question, Rcode, Writer, edns::option};
 
-use crate::line::request::{EdnsReply, Form};
+use crate::line::{
+    promote::Promotable,
+    request::{EdnsReply, Form},
+};
 
 /// Extended DNS errors that are sent (RFC 8914 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(super) struct Reply<'b, 'f> {
     form: &'f Form<'f>,
     rcode: Rcode,
     extended_error: Option<ExtendedError>,
+    /// What is to be known of it, if it is whole and the same for all who ask its question.
+    pub(super) promotable: Option<Promotable>,
 }
 
 /// An answer that is complete.
@@ -45,6 +50,8 @@ pub(super) struct Finished {
     pub(super) bytes: usize,
     pub(super) rcode: Rcode,
     pub(super) truncated: bool,
+    /// It may be given to others as it is.
+    pub(super) promotable: Option<Promotable>,
 }
 
 impl<'b, 'f> Reply<'b, 'f> {
@@ -58,7 +65,7 @@ impl<'b, 'f> Reply<'b, 'f> {
         if let Some(question) = question {
             writer.question(question.name, question.rtype, question.class)?;
         }
-        Ok(Reply { writer, form, rcode: Rcode::NOERROR, extended_error: None })
+        Ok(Reply { writer, form, rcode: Rcode::NOERROR, extended_error: None, promotable: None })
     }
 
     /// Whether the client wants DNSSEC records.
@@ -108,15 +115,16 @@ impl<'b, 'f> Reply<'b, 'f> {
     #[inline]
     pub(super) fn finish_with(mut self, last: impl FnOnce(&mut Writer<'b>)) -> Finished {
         let (rcode, truncated) = (self.rcode, self.writer.flags().tc());
+        let promotable = self.promotable.filter(|_| !truncated && self.extended_error.is_none());
         self.writer.set_flags(self.writer.flags().with_rcode(rcode));
         self.writer.set_limit(self.form.limit);
         self.write_opt();
         last(&mut self.writer);
-        Finished { bytes: self.writer.finish(), rcode, truncated }
+        Finished { bytes: self.writer.finish(), rcode, truncated, promotable }
     }
 
     fn write_opt(&mut self) {
-        let Reply { writer, form, rcode, extended_error } = self;
+        let Reply { writer, form, rcode, extended_error, .. } = self;
         if let Some(edns) = &form.edns {
             let extended_rcode = (rcode.0 >> 4) as u8;
             let written = writer.opt(edns.udp_payload_bytes, extended_rcode, 0, edns.dnssec_ok, |options| {
@@ -193,7 +201,9 @@ const TC: u8 = 0x02;
 /// An answer of a header alone, to what could not be read further. `out` must hold at least a header.
 pub(super) fn write_bare(out: &mut [u8], header: Header, rcode: Rcode) -> Finished {
     let flags = reply_flags(header).with_rcode(rcode);
-    let Some(place) = out.first_chunk_mut() else { return Finished { bytes: 0, rcode, truncated: false } };
+    let Some(place) = out.first_chunk_mut() else {
+        return Finished { bytes: 0, rcode, truncated: false, promotable: None };
+    };
     *place = Header { id: header.id, flags, ..Header::default() }.to_bytes();
-    Finished { bytes: place.len(), rcode, truncated: false }
+    Finished { bytes: place.len(), rcode, truncated: false, promotable: None }
 }

@@ -232,6 +232,7 @@ impl Services {
                     misses: Arc::new(Filler(started.on_demand())),
                 }),
                 filters,
+                answers: None,
                 deaths: Some(taken),
                 health: publisher,
             };

@@ -4,6 +4,7 @@ mod bytes;
 mod filters;
 mod frame;
 mod on_demand;
+mod promote;
 mod sections;
 mod signed;
 mod zone;
@@ -20,7 +21,7 @@ use wire::{Class, Edns, Flags, Message, Name, Opcode, Rtype, Section, Writer, ed
 
 use crate::{
     Counters, NotifyHandler, NotifyOutcome, Settings, Stats, TransferHandler, Transport,
-    line::{Client, Context, OnDemand, respond},
+    line::{Client, Context, OnDemand, Promoter, respond},
 };
 
 /// 2019-06-05, the day of RFC 9018's examples.
@@ -198,6 +199,8 @@ pub(super) struct Case {
     /// The filters' time; it stands still.
     pub(super) filter_us: Cell<u64>,
     on_demand: Option<on_demand::Rig>,
+    /// Where answers are put for the kernel lane.
+    answers: Option<crate::kernel::Answers>,
 }
 
 /// Filters that look at nothing, for all tests that are not about them.
@@ -212,7 +215,7 @@ impl Case {
         let (now_s, counters, transfers) = (NOW_S, Counters::default(), None);
         let (zones, lane) = (zones::Zones::new(), NO_FILTERS.lane());
         let filter_us = Cell::new(86_400_000_000);
-        Case { zones, settings, peer, now_s, counters, transfers, lane, filter_us, on_demand: None }
+        Case { zones, settings, peer, now_s, counters, transfers, lane, filter_us, on_demand: None, answers: None }
     }
 
     pub(super) fn respond(&self, message: &[u8], transport: Transport) -> Vec<u8> {
@@ -229,7 +232,9 @@ impl Case {
 
     /// Calls with all that an answer depends on.
     pub(super) fn with_context<R>(&self, call: impl FnOnce(&Context<'_>) -> R) -> R {
-        let zones = self.zones.load();
+        let (epoch, zones) = (self.zones.epoch(), self.zones.load());
+        // The clocks of a test stand still: any moment that is asked for is now.
+        let filter_time = |_| ::filters::Now::from_us(self.filter_us.get());
         let gate = self.lane.gate(::filters::Now::from_us(self.filter_us.get()));
         let with = |on_demand: Option<OnDemand<'_>>| {
             call(&Context {
@@ -239,6 +244,12 @@ impl Case {
                 transfers: self.transfers.as_deref(),
                 on_demand,
                 gate: &gate,
+                promoter: self.answers.as_ref().map(|answers| Promoter {
+                    answers,
+                    epoch,
+                    now: ::filters::Now::from_us(self.filter_us.get()),
+                    filter_time: &filter_time,
+                }),
                 counters: &self.counters,
                 now_s: self.now_s,
             })

@@ -56,15 +56,14 @@ impl Rig {
 }
 
 /// A line whose zone `example.com` is filled on demand.
-fn on_demand() -> Case {
-    let zones = Zones::new();
+pub(super) fn on_demand(zones: Zones) -> Case {
     publish(&zones, "example.com", ZoneState::OnDemand { id: ZONE });
     let rig = Rig { cache: Cache::new(4 << 20), now: Mutex::new(Instant::now()), script: Script::default() };
     Case { zones, on_demand: Some(rig), ..Case::new() }
 }
 
 /// A line that has the zone.
-fn full(records: &str) -> Case {
+pub(super) fn full(records: &str) -> Case {
     let zones = Zones::new();
     publish(&zones, "example.com", ZoneState::Serving(zone("example.com", records)));
     Case { zones, ..Case::new() }
@@ -75,7 +74,7 @@ impl Case {
         self.on_demand.as_ref().unwrap()
     }
 
-    fn pass(&self, seconds: u64) {
+    pub(super) fn pass(&self, seconds: u64) {
         *self.rig().now.lock().unwrap() += Duration::from_secs(seconds);
     }
 
@@ -91,7 +90,7 @@ impl Case {
     }
 
     /// Puts what the origin says to a question into the cache.
-    fn fill(&self, origin: &Case, text: &str) {
+    pub(super) fn fill(&self, origin: &Case, text: &str) {
         let (cache, answer) = (&self.rig().cache, Arc::new(self.judge(origin, text).0));
         let ticket = cache.ticket(ZONE);
         cache.insert(ZONE, answer.qname(), answer.qtype(), Arc::clone(&answer), ticket);
@@ -109,7 +108,7 @@ impl Case {
 }
 
 /// `example.com` with signatures and an NSEC chain; both are made up, and of the right form.
-fn signed_zone() -> String {
+pub(super) fn signed_zone() -> String {
     let mut types: BTreeMap<Name, BTreeMap<Rtype, &str>> = BTreeMap::new();
     let mut text = String::new();
     for line in EXAMPLE_COM.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -137,7 +136,7 @@ fn signed_zone() -> String {
     text
 }
 
-const NAMES: [&str; 21] = [
+pub(super) const NAMES: [&str; 21] = [
     "example.com",
     "www.example.com",
     "WwW.eXample.com",
@@ -165,7 +164,7 @@ const TYPES: [&str; 8] = ["A", "MX", "NS", "SOA", "TXT", "DS", "NSEC", "ANY"];
 #[test]
 fn it_answers_as_its_origin_does() {
     for records in [EXAMPLE_COM.to_owned(), signed_zone()] {
-        let (origin, edge) = (full(&records), on_demand());
+        let (origin, edge) = (full(&records), on_demand(Zones::new()));
         for text in NAMES.iter().flat_map(|name| TYPES.map(|rtype| format!("{name} {rtype}"))) {
             edge.fill(&origin, &text);
             for how in ["", "rd cd", "edns", "do", "do size=512", "tcp", "tcp do"] {
@@ -181,7 +180,7 @@ fn it_answers_as_its_origin_does() {
 
 #[test]
 fn what_nsec_records_prove_is_what_the_origin_says() {
-    let (origin, edge) = (full(&signed_zone()), on_demand());
+    let (origin, edge) = (full(&signed_zone()), on_demand(Zones::new()));
     let apex: Name = "example.com".parse().unwrap();
     let texts: Vec<String> = NAMES.iter().flat_map(|name| TYPES.map(|rtype| format!("{name} {rtype} do"))).collect();
     for text in &texts {
@@ -209,7 +208,7 @@ fn what_nsec_records_prove_is_what_the_origin_says() {
 
 #[test]
 fn ttls_count_down_each_by_its_own() {
-    let (origin, edge) = (full(EXAMPLE_COM), on_demand());
+    let (origin, edge) = (full(EXAMPLE_COM), on_demand(Zones::new()));
     edge.fill(&origin, "example.com MX");
     edge.fill(&origin, "alias.example.com A");
     edge.pass(100);
@@ -236,7 +235,7 @@ fn ttls_count_down_each_by_its_own() {
 
 #[test]
 fn stale_answers_say_so() {
-    let (origin, edge) = (full(EXAMPLE_COM), on_demand());
+    let (origin, edge) = (full(EXAMPLE_COM), on_demand(Zones::new()));
     let stale = |text: &str, asked: &str| {
         let answer = Arc::new(edge.judge(&origin, text).0);
         edge.complete(asked, &Filled::Stale(answer))
@@ -261,7 +260,7 @@ fn stale_answers_say_so() {
 #[test]
 fn room_is_kept_for_the_explanation() {
     let records = format!("{EXAMPLE_COM}\nbig.example.com 300 TXT {}", "x".repeat(700));
-    let (origin, edge) = (full(&records), on_demand());
+    let (origin, edge) = (full(&records), on_demand(Zones::new()));
     let answer = Arc::new(edge.judge(&origin, "big.example.com TXT").0);
     let mut truncated = 0;
     for size in 512..1232 {
@@ -276,7 +275,7 @@ fn room_is_kept_for_the_explanation() {
 
 #[test]
 fn errors_are_passed_on() {
-    let edge = on_demand();
+    let edge = on_demand(Zones::new());
     let now = *edge.rig().now.lock().unwrap();
     let qname: Name = "x.example.com".parse().unwrap();
     let said = |rcode| {
@@ -289,13 +288,13 @@ fn errors_are_passed_on() {
 
 #[test]
 fn without_an_origin_to_ask_the_zone_is_not_ready() {
-    let edge = Case { on_demand: None, ..on_demand() };
+    let edge = Case { on_demand: None, ..on_demand(Zones::new()) };
     edge.check("www.example.com A edns", "SERVFAIL qr\n? www.example.com. IN A\nopt 1232 ede=000e");
 }
 
 #[test]
 fn what_has_no_question_is_no_miss() {
-    let edge = on_demand();
+    let edge = on_demand(Zones::new());
     let answer = CachedAnswer::from_error(wire::NameRef::ROOT, Rtype::A, Rcode::SERVFAIL, Instant::now());
     let client = Client { peer: PEER.parse().unwrap(), transport: Transport::Udp, idle: Duration::ZERO };
     let filled = Filled::Answer(answer.into());
@@ -310,7 +309,7 @@ fn what_has_no_question_is_no_miss() {
 
 #[test]
 fn a_flood_of_misses_is_withheld_and_hits_are_not() {
-    let (origin, mut edge) = (full(EXAMPLE_COM), on_demand());
+    let (origin, mut edge) = (full(EXAMPLE_COM), on_demand(Zones::new()));
     let (case, filters) =
         super::filters::only(Filter::Miss, DefenceMode::On, |defences| defences.normal_per_s = Some(100));
     edge.lane = case.lane;
@@ -330,7 +329,7 @@ fn a_flood_of_misses_is_withheld_and_hits_are_not() {
 
 #[test]
 fn what_an_origin_says_of_misses_is_judged_too() {
-    let (origin, mut edge) = (full(EXAMPLE_COM), on_demand());
+    let (origin, mut edge) = (full(EXAMPLE_COM), on_demand(Zones::new()));
     edge.lane = super::filters::only(Filter::ResponseRate, DefenceMode::On, |_| ()).0.lane;
     let filled = Filled::Answer(edge.judge(&origin, "www.example.com A").0.into());
     let client = Client { peer: PEER.parse().unwrap(), transport: Transport::Udp, idle: Duration::ZERO };
