@@ -2,6 +2,8 @@
 
 CARGO ?= cargo
 BENCHES ?= answers transfer change start catalog ondemand failover attack filters
+# The same with the kernel lane.
+BENCHES_KERNEL ?= answers change
 FUZZ_SECONDS ?= 60
 
 .PHONY: demo test lint bench fuzz setup build-release
@@ -24,6 +26,7 @@ lint: setup
 bench: build-release
 	@scripts/setup bench
 	set -e; for bench in $(BENCHES); do target/release/parapet-lab bench $$bench; done
+	set -e; for bench in $(BENCHES_KERNEL); do target/release/parapet-lab bench $$bench --lane kernel; done
 
 fuzz: setup
 	@command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz (some minutes)"; $(CARGO) install --quiet --locked cargo-fuzz; }

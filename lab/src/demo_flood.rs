@@ -50,6 +50,9 @@ pub(crate) fn tell(picture: &Path) -> anyhow::Result<Vec<(String, String)>> {
     std::fs::write(picture, floods.svg()).with_context(|| format!("writing {}", picture.display()))?;
     println!("\n   The same as a picture: {}", picture.display());
     println!("   Other attacks, other servers: parapet-lab attack reflection --peer nsd, parapet-lab list");
+    println!(
+        "   With what is answered before the network stack: parapet-lab attack random-names --lanes kernel --rate 600000"
+    );
     check(&on)?;
     let told = |trial: &Trial| {
         let real = &trial.under_attack;

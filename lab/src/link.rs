@@ -9,7 +9,7 @@ use std::{
 use rtnetlink::{
     Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan, RouteMessageBuilder, new_connection,
     packet_route::{
-        link::{InfoData, InfoVeth, LinkAttribute},
+        link::{InfoData, InfoVeth, LinkAttribute, Stats64},
         route::{RouteScope, RouteType},
     },
 };
@@ -120,14 +120,22 @@ impl Netlink {
 
     /// Received and sent packets of an interface.
     pub(crate) async fn packets(&self, name: &str) -> Result<(u64, u64), LabError> {
+        self.statistics(name).await.map(|statistics| (statistics.rx_packets, statistics.tx_packets))
+    }
+
+    /// Packets that an interface had no room for: received, and to be sent.
+    pub(crate) async fn dropped(&self, name: &str) -> Result<(u64, u64), LabError> {
+        self.statistics(name).await.map(|statistics| (statistics.rx_dropped, statistics.tx_dropped))
+    }
+
+    async fn statistics(&self, name: &str) -> Result<Stats64, LabError> {
         let link = self.link(name).await?;
-        link.attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::Stats64(stats) => Some((stats.rx_packets, stats.tx_packets)),
-                _ => None,
-            })
-            .ok_or_else(|| LabError::Netlink { doing: format!("reading {name}"), why: "it has no statistics".into() })
+        let statistics = link.attributes.into_iter().find_map(|attribute| match attribute {
+            LinkAttribute::Stats64(statistics) => Some(statistics),
+            _ => None,
+        });
+        let none = || LabError::Netlink { doing: format!("reading {name}"), why: "it has no statistics".into() };
+        statistics.ok_or_else(none)
     }
 
     async fn link(&self, name: &str) -> Result<rtnetlink::packet_route::link::LinkMessage, LabError> {

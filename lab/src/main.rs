@@ -37,7 +37,10 @@ Examples:
   parapet-lab attack random-names           a flood beside real clients: who is answered, second by second
   parapet-lab attack reflection --peer nsd --rate 100000
                                             the same of a peer with its response-rate limiting on
+  parapet-lab attack random-names --lanes kernel --rate 600000
+                                            more of it, answered and dropped before the network stack
   parapet-lab bench answers                 CPU per answer and share answered, beside NSD and Knot
+  parapet-lab bench answers --lane kernel   the same by XDP, beside Knot with XDP and an echo, up to 1,000,000/s
   parapet-lab bench change --json           the same figures for machines
   parapet-lab bench transfer --subjects nsd,knot --records 100000
                                             only the peers, with a smaller zone";

@@ -157,6 +157,11 @@ impl Namespace {
         self.netlink(|net| async move { net.packets(interface).await })
     }
 
+    /// Packets that an interface had no room for: received, and to be sent.
+    pub fn interface_dropped(&self, interface: &str) -> Result<(u64, u64), LabError> {
+        self.netlink(|net| async move { net.dropped(interface).await })
+    }
+
     /// All addresses given with [`Namespace::address`], in that order.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()

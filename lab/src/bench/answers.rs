@@ -28,6 +28,8 @@ use crate::subject::{CLIENTS, Running, Subject};
 const SERVER: &str = "server";
 /// With the kernel lane, questions come from these addresses; no host has them.
 const SOURCES: ([u8; 4], u8) = ([10, 64, 0, 0], 16);
+/// If more than this share of the answers is lost at the generator's end, it is said.
+const REFUSED_LEAST: f64 = 0.000_5;
 /// Each name is asked for so often before anything counts, at this rate.
 const WARM_ROUNDS: u32 = 2;
 const WARM_PER_S: u32 = 40_000;
@@ -159,9 +161,10 @@ impl<'r> Bench<'r> {
         offered: u32,
         samples: &mut Samples,
     ) -> Result<(), LabError> {
-        let before = self.used(answerer)?;
+        let (refused, before) = (self.refused()?, self.used(answerer)?);
         let load = self.offer(offered, self.seconds)?;
         let after = self.used(answerer)?;
+        let refused = self.refused()?.saturating_sub(refused) as f64 / load.sent.max(1.0);
         let (own, receiving) = (after.own.saturating_sub(before.own), after.receiving.saturating_sub(before.receiving));
         let case = format!("{offered}/s offered");
         let us = |time: Duration| time.as_secs_f64() * 1e6 / load.answered.max(1.0);
@@ -179,7 +182,21 @@ impl<'r> Bench<'r> {
         add("answered_share", 100.0 * load.answered / load.sent.max(1.0), "%");
         add("answered", load.answered / load.seconds, "1/s");
         add("sent", load.sent / load.seconds, "1/s");
+        if refused > REFUSED_LEAST {
+            let share = 100.0 * refused;
+            samples.note(format!(
+                "{}, {case}: {share:.2} % was answered, and the generator's end had no room for it",
+                subject.name()
+            ));
+        }
         Ok(())
+    }
+
+    /// Answers that were lost on the wire: the generator did not take them fast enough.
+    fn refused(&self) -> Result<u64, LabError> {
+        let (received, _) = self.rig.net.host("client").interface_dropped(SERVER)?;
+        let (_, to_be_sent) = self.server().interface_dropped(CLIENTS)?;
+        Ok(received + to_be_sent)
     }
 
     /// The same load once more, with the runs of the program timed.

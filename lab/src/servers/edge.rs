@@ -139,6 +139,15 @@ impl EdgeBuilder {
         self
     }
 
+    /// In the short form: answer by these lanes. Without, as the daemon does by default.
+    pub fn lanes(self, lanes: Lanes) -> EdgeBuilder {
+        let lanes = match lanes {
+            Lanes::Sockets => "sockets",
+            Lanes::Kernel => "kernel",
+        };
+        self.args(&["--lanes", lanes])
+    }
+
     /// Use the file form: this network file, this node's name. Origins, zones and listen addresses come from the file
     /// alone; its control socket must be where [`Edge::control`] says for [`Edge::ask`] to work.
     pub fn file(mut self, text: &str, node: &str) -> EdgeBuilder {
