@@ -136,7 +136,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     }
     let (filters, defences) = (&gate.lane.filters, &gate.policy.defences);
     count_zone(gate, found);
-    filters.names.found(view, found, gate.now);
+    filters.names.found(view, found, 1, gate.now);
     let mut score = continue_with(gate, admission);
     let mut is_known = false;
     let goes_on = score.ask(Filter::RandomName, || match found.kind {
@@ -166,7 +166,7 @@ pub(crate) fn judge(gate: &Gate<'_>, view: &View<'_>, admission: &Admission, fou
     gate.lane.sampler.offer(gate.now, || Sample::new(view, zone, &score, verdict, gate.now));
     let armed = filters.names.random_source_armed();
     filters.sources.learn((view, admission, found), verdict, (&gate.policy, armed), &gate.clock);
-    filters.quarantine.served(view, found);
+    filters.quarantine.served(view, found, 1);
     verdict
 }
 

@@ -128,6 +128,13 @@ impl Filters {
         Ok(foreign.len())
     }
 
+    /// A lane that is elsewhere has answered with this so many times since it was said last. Its verdicts are given and counted
+    /// there; what is learned from answers about names is learned here.
+    pub fn found_elsewhere(&self, view: &View<'_>, found: &Found<'_>, times: u32, now: Now) {
+        self.names.found(view, found, times, now);
+        self.quarantine.served(view, found, times);
+    }
+
     /// What a verdict depends on, beside the tables, for who gives it elsewhere: 4 words of secret of the hasher of names,
     /// 4 of that of sources, whether all is off, of which families there are [listed prefixes](Filters::listed) (bit 0: IPv4,
     /// bit 1: IPv6), 16 for the modes of filters, the masks of prefixes, the costs of a query by client, known-good client,

@@ -131,23 +131,23 @@ impl Quarantine {
 
     /// A query is answered with what was found: what it is like is not to be kept away for others' sake.
     #[inline]
-    pub(crate) fn served(&self, view: &View<'_>, found: &Found<'_>) {
+    pub(crate) fn served(&self, view: &View<'_>, found: &Found<'_>, times: u32) {
         if self.entries.load(Relaxed) != 0 {
-            self.note_served(&Subject::of(view), found.kind);
+            self.note_served(&Subject::of(view), found.kind, times);
         }
     }
 
     #[cold]
-    fn note_served(&self, subject: &Subject<'_>, kind: Kind) {
+    fn note_served(&self, subject: &Subject<'_>, kind: Kind, times: u32) {
+        let add = |counter: &AtomicU32| counter.store(counter.load(Relaxed).saturating_add(times), Relaxed);
         for death in &self.book.load().deaths {
             if kind == Kind::Answer {
                 let shared = death.question.labels_to_common(subject);
                 let counters = death.served_below.iter().skip(shared.map_or(usize::MAX, |labels| labels.max(1) - 1));
-                counters.for_each(|counter| counter.store(counter.load(Relaxed).saturating_add(1), Relaxed));
+                counters.for_each(add);
             }
             if death.shape.as_ref().is_some_and(|shape| shape.matches(subject)) {
-                let counter = &death.served_shape;
-                counter.store(counter.load(Relaxed).saturating_add(1), Relaxed);
+                add(&death.served_shape);
             }
         }
     }

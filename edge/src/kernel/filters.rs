@@ -1,15 +1,22 @@
 //! The filters' tables in the program's arrays: the lanes and the program read and write the same words.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
-use ::filters::{Filters, ListedPrefix, Memory, Policy, Sample, Table, layout as tables};
+use ::filters::{
+    Asked, Filters, Found, Hashes, ListedPrefix, Memory, Now, Policy, Proof, Sample, Table, View, ZoneNumber,
+    layout as tables,
+};
 use aya::maps::{MapData, RingBuf};
 use config::Defences;
+use wire::{NameRef, Rtype};
 
-use super::{KernelError, Program, layout};
+use super::{KernelError, Program, Slot, Told, layout};
 
 /// What the filters have in the program's maps, beside their tables.
 pub struct KernelFilters {
@@ -117,6 +124,18 @@ impl KernelFilters {
         Ok(())
     }
 
+    /// The program has given this answer so many times: hands on what is to be learned from that.
+    pub fn hear(&self, slot: &Slot, times: u64, now: Now) {
+        let (Ok(qname), Ok(apex)) = (NameRef::parse(slot.name()), NameRef::parse(slot.apex())) else { return };
+        let asked = Some(Asked { qname, qtype: Rtype(slot.qtype()) });
+        // Who asked is not known here any more, and matters to nothing of this.
+        let source = IpAddr::from([0; 4]);
+        let view = View { source, proof: Proof::None, message: &[], asked, hashes: Hashes::default() };
+        let Told { kind, ttl_s, is_hit, .. } = slot.told();
+        let found = Found { zone: Some((ZoneNumber(slot.stamp().zone), apex)), kind, ttl_s, cut: None, is_hit };
+        self.filters.found_elsewhere(&view, &found, u32::try_from(times).unwrap_or(u32::MAX), now);
+    }
+
     /// Hands on the program's samples, and says how many there were. What finds no room is lost, as those of lanes are.
     pub fn drain_samples(&mut self) -> usize {
         let mut drained = 0;
@@ -134,10 +153,11 @@ impl KernelFilters {
 mod tests {
     use std::net::IpAddr;
 
-    use ::filters::Effect;
+    use ::filters::{Effect, Kind, Verdict};
     use config::{DefenceMode, Filter};
 
     use super::*;
+    use crate::kernel::{Answers, Entry, Fixups, Promise, Stamp};
 
     const SEED: [u64; 2] = [0x1234_5678_9abc_def0, 0x0fed_cba9_8765_4321];
 
@@ -284,7 +304,6 @@ mod tests {
     /// Who comes later sees what was there before, and both see what either does.
     #[test]
     fn a_successor_takes_the_tables_over() {
-        use ::filters::{Asked, Hashes, Now, Proof, Verdict, View};
         let mut program = Program::load(0).unwrap();
         let first = KernelFilters::new(&mut program, &defences(), SEED).unwrap();
         let qname: wire::Name = "www.example.com".parse().unwrap();
@@ -303,6 +322,50 @@ mod tests {
         let mut arrays = Arrays { program: &program, failed: None };
         let other = Filters::within(&defences(), [7, 8], &mut arrays).unwrap();
         assert_eq!(admit(&Arc::new(other).lane()).verdict, Verdict::Serve, "another seed finds nothing");
+    }
+
+    /// Below an attacked suffix it is known how much is found, by whomever it is answered.
+    #[test]
+    fn what_the_program_answers_is_learned_from() {
+        let mut program = Program::load(0).unwrap();
+        let kernel = KernelFilters::new(&mut program, &Defences::default(), SEED).unwrap();
+        let (lane, now) = (kernel.filters().lane(), Now::from_us(5_000_000));
+        let apex: wire::Name = "example.com".parse().unwrap();
+        for n in 0..2000u64 {
+            let qname: wire::Name =
+                format!("r{:x}.example.com", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).parse().unwrap();
+            let asked = Some(Asked { qname: qname.as_ref(), qtype: Rtype::A });
+            let source = IpAddr::from([198, 51, 100, n as u8]);
+            let view = View { source, proof: Proof::None, message: &[], asked, hashes: Hashes::default() };
+            let zone = Some((ZoneNumber(3), apex.as_ref()));
+            let found = Found { zone, kind: Kind::NoName, ttl_s: 60, cut: None, is_hit: false };
+            let gate = lane.gate(now);
+            gate.judge(&view, &gate.admit(&view), &found);
+        }
+        kernel.filters().tick(now);
+        let (name, body) = (b"\x03www\x07example\x03com\0", b"body");
+        let told = Told { kind: Kind::Answer, ttl_s: 60, is_hit: false, subject: 0 };
+        let entry = Entry {
+            name,
+            qtype: 1,
+            dnssec_ok: false,
+            stamp: Stamp { epoch: 0, zone: 3, generation: 0 },
+            apex_bytes: 13,
+            told,
+            flags: 0x8400,
+            counts: [1, 0, 0],
+            body,
+            fixups: Fixups::None,
+        };
+        let arrays = ["tags", "slots", "generations"].map(|name| program.array(name).unwrap());
+        let answers = Answers::new(arrays[0], arrays[1], arrays[2]);
+        let place = answers.find_place(7, Promise::Some, now.us()).unwrap();
+        assert!(answers.put(place, &entry, now.us()));
+        kernel.hear(&answers.get(7).unwrap(), 123, now);
+        kernel.filters().tick(Now::from_us(5_900_000));
+        let status = kernel.filters().status(now);
+        let suffix = &status.suffixes[0];
+        assert_eq!((suffix.name.as_str(), suffix.failed_per_s, suffix.found_per_s), ("example.com.", 2000.0, 123.0));
     }
 
     #[test]

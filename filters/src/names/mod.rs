@@ -175,9 +175,9 @@ impl Names {
         self.responses.subject(view, found)
     }
 
-    /// What was found is known: counts it for the zone's existing names and attacked suffixes.
+    /// What was found is known, so many times: counts it for the zone's existing names and attacked suffixes.
     #[inline]
-    pub(crate) fn found(&self, view: &View<'_>, found: &Found<'_>, now: Now) {
+    pub(crate) fn found(&self, view: &View<'_>, found: &Found<'_>, times: u32, now: Now) {
         let (Some((zone, apex)), Some(asked)) = (found.zone, view.asked) else { return };
         let Some(cell) = self.cell(zone) else { return };
         cell.saw(zone);
@@ -185,7 +185,7 @@ impl Names {
             if cell.is_on_demand(zone, now) {
                 self.existing.add(view.qname_hash(&self.hasher));
             }
-            self.suffixes.found(apex, asked.qname, now);
+            self.suffixes.found(apex, asked.qname, times, now);
         }
     }
 

@@ -267,10 +267,10 @@ impl Suffixes {
 
     /// A name was found. It counts only where random names are asked for.
     #[inline]
-    pub(crate) fn found(&self, apex: NameRef<'_>, qname: NameRef<'_>, now: Now) {
+    pub(crate) fn found(&self, apex: NameRef<'_>, qname: NameRef<'_>, times: u32, now: Now) {
         if let Some(suffix) = self.attacked_above(apex, qname) {
             suffix.turn(now.s() as u32);
-            bump(&suffix.hits);
+            suffix.hits.store(suffix.hits.load(Relaxed).wrapping_add(times), Relaxed);
         }
     }
 
@@ -451,7 +451,7 @@ mod tests {
         let (apex, www) = (rig.apex, name("www.example.com"));
         (0..1000).for_each(|n| {
             rig.ask(&format!("{}.example.com", random(n)), 10_000);
-            rig.suffixes.found(apex.as_ref(), www.as_ref(), Now::from_us(rig.us));
+            rig.suffixes.found(apex.as_ref(), www.as_ref(), 1, Now::from_us(rig.us));
         });
         let attacked = rig.suffixes.attacked.list().next().unwrap();
         let figures = rig.suffixes.find(attacked.key).unwrap().figures(Now::from_us(rig.us), Borne::new(100));
