@@ -196,10 +196,16 @@ __noinline int take_answer(struct work *work, u32 at, u64 hash, u16 qtype, u8 dn
 	read_barrier();
 	if (slot->key != key || slot->qtype != qtype || slot->dnssec_ok != dnssec_ok || !has_name(work, slot, at))
 		return PASS_ABSENT;
-	if (!is_current(slot) || (slot->valid_us && work->now_us >= slot->valid_us))
+	if (!is_current(slot))
 		return PASS_OLD;
-	if (slot->stored_us && work->now_us > slot->stored_us)
-		age_s = (u32)((work->now_us - slot->stored_us) / SECOND_US);
+	if (slot->valid_us | slot->stored_us) {
+		u64 now_us = exact_us();
+
+		if (slot->valid_us && now_us >= slot->valid_us)
+			return PASS_OLD;
+		if (slot->stored_us && now_us > slot->stored_us)
+			age_s = (u32)((now_us - slot->stored_us) / SECOND_US);
+	}
 	work->found.subject = slot->subject;
 	work->found.zone = slot->zone;
 	work->found.ttl_s = slot->ttl_s > age_s ? slot->ttl_s - age_s : 0;

@@ -106,7 +106,7 @@ __noinline int check_cookie(struct work *work)
 	client = option[0];
 	head = option[1];
 	sent = option[2];
-	now_us = work->now_us - words[POLICY_FILTER_CLOCK_US] + words[POLICY_UNIX_CLOCK_US];
+	now_us = exact_us() - words[POLICY_FILTER_CLOCK_US] + words[POLICY_UNIX_CLOCK_US];
 	now_s = (u32)(now_us / 1000000);
 	work->cookie[0] = client;
 	if (server_bytes == SERVER_COOKIE_BYTES && is_acceptable(head, now_s, &age_s)) {

@@ -44,7 +44,7 @@ static __always_inline int is_on(struct work *work)
 		return 0;
 	work->now_us = words[POLICY_STILL_US];
 	if (!work->now_us)
-		work->now_us = bpf_ktime_get_ns() / 1000 + words[POLICY_FILTER_CLOCK_US];
+		work->now_us = bpf_ktime_get_coarse_ns() / 1000 + words[POLICY_FILTER_CLOCK_US];
 	return (s64)(work->now_us - words[POLICY_BEAT_US]) <= (s64)words[POLICY_SILENT_US];
 }
 
