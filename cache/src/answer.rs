@@ -205,6 +205,11 @@ impl CachedAnswer {
         Duration::from_secs(u64::from(self.lifetime_s.saturating_sub(before_s)))
     }
 
+    /// Whether that moment has come.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.age(now) >= self.due_after()
+    }
+
     fn is_worth_prefetching(&self) -> bool {
         self.lifetime_s >= PREFETCH_LIFETIME_S_MIN
     }

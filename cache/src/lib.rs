@@ -21,6 +21,7 @@ mod error;
 mod records;
 mod rrset;
 mod store;
+mod watch;
 mod zone;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use answer::{CachedAnswer, Kind};
 pub use error::Unfit;
 pub use rrset::{CachedRrset, OwnerName, Rdatas, Rrsets};
 pub use store::{Cache, Freshness, Hit, Stats};
+pub use watch::Watcher;
 pub use zone::{Ticket, ZoneUsage};
 
 /// Names one on-demand zone for as long as it is configured; never used again while the process lives.

@@ -14,7 +14,7 @@ use wire::{NAME_BYTES_MAX, Name, NameRef, Rtype};
 
 use crate::denial::DenialBudget;
 use crate::zone::Zone;
-use crate::{CachedAnswer, Kind, Ticket, TtlLimits, ZoneId, ZoneUsage};
+use crate::{CachedAnswer, Kind, Ticket, TtlLimits, Watcher, ZoneId, ZoneUsage};
 
 /// Bytes of an entry beside its answer: its place in quick_cache's tables, which grow by doubling, and in the list of
 /// hashes of what was evicted.
@@ -124,6 +124,12 @@ impl Cache {
         self.map.get(&Question { zone, qtype, name })
     }
 
+    /// From now on `watcher` is told of every change of answers of the zone that may still be given: not of those whose time is
+    /// over, or due to be fetched again. To be called before anybody is answered who is to be told.
+    pub fn watch(&self, zone: ZoneId, watcher: Arc<dyn Watcher>) {
+        self.zone(zone).watchers.add(watcher);
+    }
+
     /// To be taken before an origin is asked.
     #[must_use]
     pub fn ticket(&self, zone: ZoneId) -> Ticket {
@@ -139,15 +145,15 @@ impl Cache {
         }
         let known = self.zones.load();
         let Some(zone) = known.get(&zone) else { return };
-        if answer.kind() == Kind::Error
-            && self.peek(zone.id, qname, qtype, answer.stored).is_some_and(|kept| kept.kind() != Kind::Error)
-        {
-            return;
-        }
         let purges = zone.lock_purges();
         if purges.since(ticket, |name, subtree| touches(&answer, name, subtree)) {
             return;
         }
+        let kept = self.peek(zone.id, qname, qtype, answer.stored);
+        if answer.kind() == Kind::Error && kept.as_ref().is_some_and(|kept| kept.kind() != Kind::Error) {
+            return;
+        }
+        let _change = kept.filter(|kept| !kept.is_due(answer.stored)).map(|_| zone.watchers.change());
         let key = Key { zone: Arc::clone(zone), answer: Arc::clone(&answer) };
         zone.added(weigh(&answer));
         self.map.insert(key, answer);
@@ -159,6 +165,7 @@ impl Cache {
         let known = self.zones.load();
         let Some(zone) = known.get(&zone) else { return 0 };
         zone.lock_purges().add(name, subtree);
+        let _change = zone.watchers.change();
         // What the zone's records say of others may have changed with it; they are soon learned again.
         zone.denials.clear(&self.denials);
         self.remove_if(zone, |answer| touches(answer, name, subtree))

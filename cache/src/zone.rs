@@ -8,6 +8,7 @@ use wire::{Name, NameRef};
 
 use crate::ZoneId;
 use crate::denial::Denials;
+use crate::watch::Watchers;
 
 /// Purges remembered one by one; a question that was under way during more is not kept.
 const PURGES_MAX: usize = 64;
@@ -38,6 +39,7 @@ pub(crate) struct Zone {
     bytes: AtomicU64,
     purges: Mutex<Purges>,
     pub(crate) denials: Denials,
+    pub(crate) watchers: Watchers,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,7 @@ impl Zone {
             bytes: AtomicU64::new(0),
             purges: Mutex::default(),
             denials: Denials::default(),
+            watchers: Watchers::default(),
         }
     }
 

@@ -25,6 +25,20 @@ struct Forgotten {
     on_demand: HashMap<NameBox, u64>,
 }
 
+/// What changes in a zone's cache changes what its slot answers.
+#[derive(Debug)]
+struct SlotWatcher(Arc<ZoneSlot>);
+
+impl cache::Watcher for SlotWatcher {
+    fn begin_change(&self) {
+        self.0.begin_change();
+    }
+
+    fn end_change(&self) {
+        self.0.end_change();
+    }
+}
+
 impl Service {
     /// Works by a new configuration.
     pub(crate) async fn apply(
@@ -101,11 +115,12 @@ impl Service {
     fn add_after(&mut self, settings: Vec<Arc<ZoneSettings>>, on_demand_before: &HashMap<NameBox, u64>) {
         let stand_in = |zone: &ZoneSettings| on_demand_before.get(&zone.apex).copied().filter(|_| !zone.is_on_demand());
         let slot = |(zone, id): (&Arc<ZoneSettings>, u64)| {
-            let slot = ZoneSlot::new(zone.apex.to_name());
+            let slot = Arc::new(ZoneSlot::new(zone.apex.to_name()));
             if let Some(id) = zone.is_on_demand().then_some(id).or_else(|| stand_in(zone)) {
+                self.parts.on_demand.cache().watch(id, Arc::new(SlotWatcher(Arc::clone(&slot))));
                 slot.publish(ZoneState::OnDemand { id });
             }
-            Arc::new(slot)
+            slot
         };
         let slots: Vec<_> = settings.iter().zip(self.next_id..).map(slot).collect();
         // Before anyone can have a question for them.

@@ -1,12 +1,15 @@
 //! What is kept is found, as long as it may be; what is purged is gone, and stays gone.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
 use std::time::{Duration, Instant};
 
-use wire::Rtype;
+use wire::{Rcode, Rtype};
 
 use super::{Random, judge, name};
-use crate::{Cache, CachedAnswer, Freshness, Kind, TtlLimits};
+use crate::{Cache, CachedAnswer, Freshness, Kind, TtlLimits, Watcher};
 
 const ZONE: u64 = 1;
 const OTHER: u64 = 2;
@@ -181,4 +184,76 @@ fn what_is_asked_for_again_survives_a_flood() {
     let (stats, usage) = (cache.stats(), cache.usage(ZONE));
     assert!(stats.bytes <= stats.bytes_max, "{stats:?}");
     assert_eq!((stats.entries, stats.bytes), (usage.entries, usage.bytes));
+}
+
+/// Counts what it is told, and looks what is there meanwhile.
+#[derive(Debug, Default)]
+struct Counter {
+    changes: AtomicU64,
+    is_changing: AtomicBool,
+}
+
+impl Watcher for Counter {
+    fn begin_change(&self) {
+        assert!(!self.is_changing.swap(true, Ordering::SeqCst), "one after the other");
+    }
+
+    fn end_change(&self) {
+        assert!(self.is_changing.swap(false, Ordering::SeqCst));
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn who_watches_is_told_when_what_may_be_given_changes() {
+    let (cache, now, counter) = (Cache::new(1 << 20), Instant::now(), Arc::<Counter>::default());
+    cache.watch(ZONE, Arc::clone(&counter) as Arc<dyn Watcher>);
+    let changes = || counter.changes.load(Ordering::SeqCst);
+    let at = |seconds| now + Duration::from_secs(seconds);
+    insert(&cache, ZONE, &address("www.example.com", 100, now));
+    insert(&cache, OTHER, &address("www.example.com", 100, now));
+    insert(&cache, OTHER, &address("www.example.com", 100, now));
+    assert_eq!(changes(), 0, "nothing that was there");
+    // Fetched again when it was due, as nearly all are; then before that.
+    insert(&cache, ZONE, &address("www.example.com", 100, at(90)));
+    assert_eq!(changes(), 0);
+    insert(&cache, ZONE, &address("www.example.com", 100, at(179)));
+    assert_eq!(changes(), 1);
+    // An error that does not take its place changes nothing.
+    let error = CachedAnswer::from_error(name("www.example.com").as_ref(), Rtype::A, Rcode::REFUSED, at(180));
+    insert(&cache, ZONE, &Arc::new(error));
+    assert_eq!(changes(), 1);
+    cache.purge(ZONE, name("other.example.com").as_ref(), false);
+    cache.purge_zone(OTHER);
+    assert_eq!(changes(), 2);
+    cache.forget_zone(ZONE);
+    assert_eq!(changes(), 3);
+}
+
+#[test]
+fn what_is_read_while_nothing_changes_is_of_then() {
+    let (cache, now, counter) = (Cache::new(1 << 20), Instant::now(), Arc::<Counter>::default());
+    cache.watch(ZONE, Arc::clone(&counter) as Arc<dyn Watcher>);
+    let numbers = 1..2000;
+    let put = |ttl_s| insert(&cache, ZONE, &address("www.example.com", ttl_s, now));
+    let last = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in numbers {
+                put(1000 + number);
+                last.store(number.into(), Ordering::SeqCst);
+            }
+        });
+        while !writer.is_finished() {
+            let before = counter.changes.load(Ordering::SeqCst);
+            if counter.is_changing.load(Ordering::SeqCst) {
+                continue;
+            }
+            let Some(hit) = cache.get(ZONE, name("www.example.com").as_ref(), Rtype::A, now) else { continue };
+            let least = last.load(Ordering::SeqCst);
+            if counter.changes.load(Ordering::SeqCst) == before && !counter.is_changing.load(Ordering::SeqCst) {
+                assert!(u64::from(hit.answer.lifetime_s()) >= 1000 + least);
+            }
+        }
+    });
 }
