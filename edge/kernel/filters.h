@@ -259,6 +259,8 @@ static __always_inline int is_hopeless(const struct chain *chain)
 	if (mode_of(policy, FILTER_PREFIX) == MODE_ON && sketch &&
 	    sketch_level(sketch, work->prefix_hash, chain->clock.units) == LEVEL_FAR_ABOVE)
 		return 1;
+	if (work->no_name && mode_of(policy, FILTER_RANDOM_NAME) == MODE_ON && is_random_name(chain->work))
+		return 1;
 	return mode_of(policy, FILTER_UNKNOWN_SOURCE) == MODE_ON && random_source_armed();
 }
 
@@ -271,6 +273,8 @@ __noinline int filters_absent(struct work *work)
 	if (!work || !chain_begin(&chain, work) || !is_hopeless(&chain))
 		return VERDICT_ABOVE;
 	admit(&chain);
+	if (work->no_name && work->score.verdict == VERDICT_SERVE)
+		judge(&chain);
 	/* Another processor has changed what the verdict stands on: counted twice, answered once. */
 	return work->score.verdict == VERDICT_SERVE ? VERDICT_ABOVE : work->score.verdict;
 }

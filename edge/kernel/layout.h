@@ -118,7 +118,8 @@
 #define SLOT_HITS 56          /* u64: uses; added to atomically by the program */
 #define SLOT_SUBJECT 64       /* u64: the subject of filters' response rate */
 #define SLOT_FLAGS 72         /* u16: QR, AA, TC, RCODE of the header, in host order; the program adds RD and CD */
-#define SLOT_QTYPE 74         /* u16; 0: of no question, but what all names get that do not exist (see names.h) */
+#define SLOT_QTYPE 74         /* u16; 0: of no question, but what all names get that do not exist (see names.h);
+                               * without a body, each of them gets a proof of its own */
 #define SLOT_ANCOUNT 76       /* u16 */
 #define SLOT_NSCOUNT 78       /* u16 */
 #define SLOT_ARCOUNT 80       /* u16: without OPT */
@@ -142,6 +143,10 @@
 /* Offsets of compression pointers in the body: they move with the length of the name asked for. */
 #define FIXUP_POINTER 2
 #define FIXUPS_MAX 32
+
+/* Names with more labels are passed up if they do not exist. With those labels, and as many in the SOA record, the writer of
+ * answers remembers all names that it can compress against. */
+#define NO_NAME_LABELS_MAX 32
 
 /* Arrays `exists` and `covers`: Bloom filters of names, by the filters' hash of names; see names.h. In words. */
 #define EXISTS_WORDS 1048576

@@ -13,9 +13,6 @@
 #include "hash.h"
 #include "work.h"
 
-/* Longer names are passed up: with more labels the lanes' way to compress would remember no further names. */
-#define NOTHING_LABELS_MAX 32
-
 #define TYPE_ANY 255
 
 /* Types that are no data (wire::Rtype::is_meta); ANY is asked for all the same. */
@@ -60,6 +57,18 @@ __noinline u64 hash_end(struct work *work, u32 at)
 	return hash_lower_case((const u8 *)work->name + at, work->name_bytes - at);
 }
 
+/* Takes the answer of the zone whose apex begins at `at` in the name. Without a body, no more is known than that there is no
+ * such name. */
+static __always_inline int take_nothing(struct work *work, u32 at, u64 hash)
+{
+	int reason = take_answer(work, at, hash, 0, work->dnssec_ok);
+
+	if (reason != ANSWER_FOUND || work->body_bytes)
+		return reason;
+	work->no_name = 1;
+	return PASS_ABSENT;
+}
+
 /* Takes the answer that there is no such name: ANSWER_FOUND, or a reason to pass the packet up. */
 __noinline int find_nothing(struct work *work)
 {
@@ -67,10 +76,11 @@ __noinline int find_nothing(struct work *work)
 
 	if (!work)
 		return PASS_ABSENT;
+	work->no_name = 0;
 	labels = work->labels;
-	if (labels > NOTHING_LABELS_MAX || is_meta(work->qtype) || may_exist(work->name_hash))
+	if (labels > NO_NAME_LABELS_MAX || is_meta(work->qtype) || may_exist(work->name_hash))
 		return PASS_ABSENT;
-	for (u32 i = 1; i <= NOTHING_LABELS_MAX; i++) {
+	for (u32 i = 1; i <= NO_NAME_LABELS_MAX; i++) {
 		u32 at;
 		u64 hash;
 
@@ -80,7 +90,7 @@ __noinline int find_nothing(struct work *work)
 		hash = hash_end(work, at);
 		if (!may_cover(hash))
 			continue;
-		return may_answer_below(hash) ? PASS_ABSENT : take_answer(work, at, hash, 0, work->dnssec_ok);
+		return may_answer_below(hash) ? PASS_ABSENT : take_nothing(work, at, hash);
 	}
 	return PASS_ABSENT;
 }

@@ -352,6 +352,78 @@ static __always_inline enum acquaintance meet_name(u64 hash)
 	return NAME_UNHEARD;
 }
 
+/* The same as is_heavy without counting. */
+static __always_inline int has_heavy(const struct suffix *suffix, u32 label)
+{
+	for (u32 i = 0; i < HEAVY; i++) {
+		u64 heavy = suffix->heavy[i];
+		u32 count = (u32)heavy;
+
+		if (heavy >> 32 == label && count > HEAVY_MIN && (u64)count * HEAVY_PART >= suffix->passed)
+			return 1;
+	}
+	return 0;
+}
+
+__noinline int find_suffix(u64 key)
+{
+	u32 at = (u32)(key >> 1) % SUFFIX_SETS;
+	struct suffix_set *set = bpf_map_lookup_elem(&suffixes, &at);
+
+	for (u32 i = 0; set && i < SUFFIX_WAYS; i++)
+		if (set->ways[i].key == key)
+			return at * SUFFIX_WAYS + i;
+	return NO_SUFFIX;
+}
+
+/* The suffix below `key` that has this label in front, if most of what fails there fails at that. */
+__noinline int find_heavy(u32 number, u64 child)
+{
+	struct suffix *suffix = suffix_at(number);
+
+	return suffix && has_heavy(suffix, child >> 32) ? find_suffix(child) : NO_SUFFIX;
+}
+
+/* Whether the suffix that the name belongs to is attacked. Counts nothing. */
+static __always_inline int is_attacked_above(struct work *work)
+{
+	u32 zero = 0, end;
+	struct attacked_used *used = bpf_map_lookup_elem(&attacked_used, &zero);
+	struct apex apex;
+	struct suffix *suffix;
+	int number, deeper;
+	u64 key;
+
+	if (!used || !used->places)
+		return 0;
+	apex = find_apex(work);
+	end = apex.at;
+	key = hash_part(work, apex.at, work->found.apex_bytes) | 1;
+	number = find_suffix(key);
+	for (u32 depth = 0; depth < DEPTH_MAX && number >= 0 && depth < apex.labels_below; depth++) {
+		const u64 *policy = policy_words();
+		u32 start = work->label_at[(apex.labels_below - 1 - depth) & (LABELS_MAX - 1)];
+
+		if (!policy)
+			return 0;
+		key = hash_words(hasher_in(policy, POLICY_NAME_SECRET), key, hash_part(work, start, end - start)) | 1;
+		deeper = find_heavy(number, key);
+		if (deeper < 0)
+			break;
+		number = deeper;
+		end = start;
+	}
+	suffix = number < 0 ? 0 : suffix_at(number);
+	return suffix && suffix->attacked;
+}
+
+/* Whether a name that does not exist is one that random_name() finds to be dropped or slipped, if nothing is known of who asks
+ * for it. Changes nothing. */
+__noinline int is_random_name(struct work *work)
+{
+	return work && is_attacked_above(work) && !familiar_has(work->name_hash);
+}
+
 /* A name that does not exist, and is no kept answer of an origin: names::Names::random_name. A FINDING_..., or a penalty. */
 __noinline int random_name(struct work *work)
 {

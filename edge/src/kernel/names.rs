@@ -10,7 +10,7 @@
 
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use filters::NameHasher;
@@ -18,7 +18,7 @@ use wire::{NameRef, Rtype, Section, rdata::Soa};
 use zones::{Answer, Below, Watch, Zone, ZoneSlot, ZoneState, Zones};
 
 /// Fewer stale names than this are never worth the work.
-const STALE_NAMES_MIN: usize = 1 << 16;
+const STALE_NAMES_MIN: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
 
 /// The sets of names. Whoever publishes zones lets them publish ([`Zones::watched_by`]).
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Names {
     added: AtomicUsize,
     /// As many were there when they were made.
     needed: AtomicUsize,
+    /// A thread is at it.
+    renews: AtomicBool,
 }
 
 type Fresh = Sets<Box<[AtomicU64]>>;
@@ -82,7 +84,8 @@ impl Names {
     /// The sets in this memory, which may hold names already. `hasher` is that of the filters.
     pub fn new(exists: &'static [AtomicU64], covers: &'static [AtomicU64], hasher: NameHasher) -> Names {
         let [added, needed] = [const { AtomicUsize::new(0) }; 2];
-        Names { hasher, sets: Sets { exists, covers }, fresh: RwLock::new(None), added, needed }
+        let (fresh, renews) = (RwLock::new(None), AtomicBool::new(false));
+        Names { hasher, sets: Sets { exists, covers }, fresh, added, needed, renews }
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Option<Arc<Fresh>>> {
@@ -93,16 +96,30 @@ impl Names {
         self.fresh.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the sets anew if much of what is in them is there no more. Takes a while where there are many names, in which
-    /// others go on publishing.
-    pub fn tend(&self, zones: &Zones) {
-        let owners: usize = zones.load().slots().iter().filter_map(|slot| Some(slot.serving()?.owner_count())).sum();
-        if self.added.load(Relaxed) > 2 * owners.max(self.needed.load(Relaxed)) + STALE_NAMES_MIN {
-            self.renew(zones);
+    /// To be called now and then: has the sets made anew if much of what is in them is there no more, by a thread of its own.
+    pub fn tend(self: &Arc<Self>, zones: &Arc<Zones>) {
+        if !self.is_stale(zones) || self.renews.swap(true, Relaxed) {
+            return;
+        }
+        let (names, zones) = (Arc::clone(self), Arc::clone(zones));
+        let spawned = std::thread::Builder::new().name("kernel-names".to_owned()).spawn(move || {
+            names.renew(&zones);
+            names.renews.store(false, Relaxed);
+        });
+        if spawned.is_err() {
+            self.renews.store(false, Relaxed);
         }
     }
 
-    fn renew(&self, zones: &Zones) {
+    fn is_stale(&self, zones: &Zones) -> bool {
+        let added = self.added.load(Relaxed);
+        let is_much = |needed: usize| added > 2 * needed + STALE_NAMES_MIN;
+        let owners = || zones.load().slots().iter().filter_map(|slot| Some(slot.serving()?.owner_count())).sum();
+        is_much(self.needed.load(Relaxed)) && is_much(owners())
+    }
+
+    /// Makes the sets anew of what is published, which takes a while where there are many names; others go on publishing.
+    pub fn renew(&self, zones: &Zones) {
         let none = |words: &[AtomicU64]| words.iter().map(|_| AtomicU64::new(0)).collect();
         let fresh = Arc::new(Sets { exists: none(self.sets.exists), covers: none(self.sets.covers) });
         // From here on whatever is published is added to both: what is there now is all that is missing.
@@ -188,5 +205,130 @@ fn served(state: &ZoneState) -> Option<&Zone> {
     match state {
         ZoneState::Serving(zone) => Some(zone),
         ZoneState::Pending | ZoneState::Expired(_) | ZoneState::OnDemand { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Name;
+    use zones::{Difference, Limits, ZoneBuilder};
+
+    use super::*;
+
+    fn words(number: usize) -> &'static [AtomicU64] {
+        (0..number).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn zone(hosts: u32) -> Zone {
+        let apex = name("example");
+        let mut soa = [name("ns.example").as_bytes(), name("hidden.box.example").as_bytes()].concat();
+        soa.extend([0; 20]);
+        let mut builder = ZoneBuilder::new(apex, Limits::NONE);
+        builder.add(apex.as_ref(), Rtype::SOA, 60, &soa).unwrap();
+        builder.add(name("cut.example").as_ref(), Rtype::NS, 60, name("ns.cut.example").as_bytes()).unwrap();
+        builder.add(name("*.wild.example").as_ref(), Rtype::A, 60, &[0; 4]).unwrap();
+        for n in 0..hosts {
+            builder.add(name(&format!("h{n}.example")).as_ref(), Rtype::A, 60, &[0; 4]).unwrap();
+        }
+        builder.finish().unwrap()
+    }
+
+    struct Case {
+        names: Arc<Names>,
+        zones: Arc<Zones>,
+    }
+
+    impl Case {
+        fn new() -> Case {
+            let names = Arc::new(Names::new(words(1 << 17), words(1 << 10), NameHasher::new([1, 2])));
+            let zones = Arc::new(Zones::new().watched_by(Arc::clone(&names) as _));
+            Case { names, zones }
+        }
+
+        fn exists(&self, text: &str) -> bool {
+            has(self.names.sets.exists, self.names.hasher.hash(name(text).as_ref()))
+        }
+
+        /// Whether it is in the set of what covers, by its hash and the other way round.
+        fn covers(&self, text: &str) -> (bool, bool) {
+            let hash = self.names.hasher.hash(name(text).as_ref());
+            (has(self.names.sets.covers, hash), has(self.names.sets.covers, hash.rotate_left(32)))
+        }
+    }
+
+    fn has(words: &[AtomicU64], hash: u64) -> bool {
+        place(words, hash).is_some_and(|(word, bits)| word.load(Relaxed) & bits == bits)
+    }
+
+    #[test]
+    fn what_is_published_is_known() {
+        let case = Case::new();
+        let slot = Arc::new(ZoneSlot::new(name("example")));
+        case.zones.insert(&slot);
+        assert_eq!((case.exists("example"), case.covers("example")), (true, (true, false)));
+        assert!(!case.exists("h7.example"));
+        slot.publish(ZoneState::Serving(Arc::new(zone(1000))));
+        for there in ["h7.example", "H999.EXAMPLE", "cut.example", "*.wild.example", "wild.example", "ns.example"] {
+            assert!(case.exists(there), "{there}");
+        }
+        assert_eq!(case.covers("example"), (true, false));
+        assert_eq!(case.covers("cut.example"), (true, false));
+        for covers in ["wild.example", "ns.example", "hidden.box.example", "box.example"] {
+            assert_eq!(case.covers(covers), (true, true), "{covers}");
+        }
+        let taken = (0..10_000).filter(|n| case.exists(&format!("n{n}.example"))).count();
+        assert!(taken < 10, "{taken} of 10,000");
+        assert_eq!(case.covers("h7.example"), (false, false));
+    }
+
+    #[test]
+    fn a_zone_that_is_served_before_it_is_in_the_table_is_known_too() {
+        let case = Case::new();
+        let slots: Vec<_> = ["example", "other"].map(|apex| Arc::new(ZoneSlot::new(name(apex)))).into();
+        slots[0].publish(ZoneState::Serving(Arc::new(zone(10))));
+        case.zones.replace(slots);
+        assert!(case.exists("h7.example") && case.exists("other"));
+    }
+
+    #[test]
+    fn stale_names_go_and_what_is_published_meanwhile_stays() {
+        let case = Case::new();
+        let slot = Arc::new(ZoneSlot::new(name("example")));
+        case.zones.insert(&slot);
+        slot.publish(ZoneState::Serving(Arc::new(zone(1000))));
+        slot.publish(ZoneState::Serving(Arc::new(zone(10))));
+        assert!(case.exists("h999.example"));
+        // Something comes between the beginning and the end.
+        let fresh = Arc::new(Sets { exists: Box::default(), covers: Box::default() });
+        *case.names.write() = Some(fresh);
+        let mut difference = Difference::new();
+        difference.add(name("new.example").as_ref(), Rtype::A, 60, &[0; 4]).unwrap();
+        slot.publish(ZoneState::Serving(Arc::new(slot.serving().unwrap().apply(&difference).unwrap())));
+        case.names.renew(&case.zones);
+        assert!(case.exists("h7.example") && case.exists("new.example") && !case.exists("h999.example"));
+        assert_eq!(case.covers("wild.example"), (true, true));
+        assert!(case.names.read().is_none());
+    }
+
+    #[test]
+    fn much_that_is_stale_is_noticed_once() {
+        let case = Case::new();
+        let slot = Arc::new(ZoneSlot::new(name("example")));
+        case.zones.insert(&slot);
+        slot.publish(ZoneState::Serving(Arc::new(zone(STALE_NAMES_MIN as u32 * 3))));
+        assert!(!case.names.is_stale(&case.zones), "all of it is needed");
+        slot.publish(ZoneState::Serving(Arc::new(zone(3))));
+        assert!(case.names.is_stale(&case.zones));
+        case.names.tend(&case.zones);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while case.names.is_stale(&case.zones) || case.names.renews.load(Relaxed) {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        assert!(case.exists("h2.example") && !case.exists("h3.example"));
     }
 }

@@ -10,7 +10,7 @@ use zones::ZoneSlot;
 
 use crate::kernel::{
     Answers, Entry, Fixups, Promise, Stamp, Told, key,
-    layout::{FIXUPS_MAX, NAME_BYTES_MAX},
+    layout::{FIXUPS_MAX, NAME_BYTES_MAX, NO_NAME_LABELS_MAX},
 };
 use crate::line::Context;
 
@@ -219,7 +219,7 @@ impl Finished<'_> {
         });
     }
 
-    /// What all names of the zone get that do not exist, if that needs no proof: the SOA record alone.
+    /// What all names of the zone get that do not exist: if that needs no proof the SOA record, else nothing.
     fn promote_no_name(&self, promoter: &Promoter<'_>) {
         let now_us = promoter.now.us();
         let Some(apex) = self.apex().filter(|_| self.promotable.life.is_none()) else { return };
@@ -233,15 +233,12 @@ impl Finished<'_> {
 
     #[cold]
     fn make_no_name(&self, apex: NameRef<'_>, put: impl FnOnce(&Entry<'_>) -> bool) {
+        if self.question.name.label_count() > NO_NAME_LABELS_MAX {
+            return;
+        }
         let Some(body) = Body::read(self.message, self.question) else { return };
-        let ([soa], [0, 1, 0]) = (body.records.as_slice(), body.counts) else { return };
-        // Pointers to the apex at the end of the name, or to what stands behind it, move by as much as that name is longer.
-        let moves_from = HEADER_BYTES + self.question.name.as_bytes().len() - apex.as_bytes().len();
-        let Some(pointers) = pointers_of(self.message, soa, moves_from) else { return };
-        let offsets: ArrayVec<u16, POINTERS_MAX> =
-            pointers.iter().filter_map(|at| at.checked_sub(body.starts_at)).map(|at| at as u16).collect();
         let Promotable { origin, kind, ttl_s, .. } = *self.promotable;
-        put(&Entry {
+        let entry = Entry {
             name: apex.as_bytes(),
             qtype: 0,
             dnssec_ok: self.dnssec_ok,
@@ -251,42 +248,67 @@ impl Finished<'_> {
             flags: body.flags,
             counts: body.counts,
             body: body.bytes,
-            fixups: Fixups::Pointers { offsets: &offsets, name_bytes: self.question.name.as_bytes().len() as u8 },
-        });
+            fixups: Fixups::None,
+        };
+        let ([soa], [0, 1, 0]) = (body.records.as_slice(), body.counts) else {
+            // Each name has a proof of its own: that it does not exist is known there, and no more.
+            put(&Entry { counts: [0; 3], body: &[], ..entry });
+            return;
+        };
+        // Pointers to the apex at the end of the name, or to what stands behind it, move by as much as that name is longer.
+        let moves_from = HEADER_BYTES + self.question.name.as_bytes().len() - apex.as_bytes().len();
+        let Some(pointers) = pointers_of(self.message, soa, moves_from) else { return };
+        let offsets: ArrayVec<u16, POINTERS_MAX> =
+            pointers.iter().filter_map(|at| at.checked_sub(body.starts_at)).map(|at| at as u16).collect();
+        let name_bytes = self.question.name.as_bytes().len() as u8;
+        put(&Entry { fixups: Fixups::Pointers { offsets: &offsets, name_bytes }, ..entry });
     }
 }
 
 /// Names in a SOA record: owner, MNAME, RNAME.
 const POINTERS_MAX: usize = 3;
 
-/// Where the compression pointers of a SOA record stand; none if it is no such record, or one points before `moves_from`.
+/// Where the compression pointers of a SOA record stand; none if it is no such record, one points before `moves_from`, or its
+/// names are so long that who wrote them may not have remembered all.
 fn pointers_of(message: &[u8], soa: &Record<'_>, moves_from: usize) -> Option<ArrayVec<usize, POINTERS_MAX>> {
     let mut pointers = ArrayVec::new();
     if soa.rtype != Rtype::SOA {
         return None;
     }
-    let rdata = soa.rdata_range().start;
-    let (owner, _) = skip_name(message, soa.offset)?;
-    let (mname, rname_at) = skip_name(message, rdata)?;
-    let (rname, _) = skip_name(message, rname_at)?;
-    for at in [owner, mname, rname].into_iter().flatten() {
-        let target = message.get(at..)?.first_chunk::<2>().map(|pointer| u16::from_be_bytes(*pointer) & 0x3fff)?;
+    let owner = skip_name(message, soa.offset)?;
+    let mname = skip_name(message, soa.rdata_range().start)?;
+    let rname = skip_name(message, mname.ends_at)?;
+    let mut labels = 0;
+    for name in [owner, mname, rname] {
+        labels += name.labels;
+        let Some(pointer) = name.pointer_at else { continue };
+        let target = message.get(pointer..)?.first_chunk::<2>().map(|bytes| u16::from_be_bytes(*bytes) & 0x3fff)?;
         if usize::from(target) < moves_from {
             return None;
         }
-        pointers.push(at);
+        pointers.push(pointer);
     }
-    Some(pointers)
+    (labels < NO_NAME_LABELS_MAX).then_some(pointers)
 }
 
-/// Where the pointer stands that a name ends with, if any, and where the name ends.
-fn skip_name(message: &[u8], mut at: usize) -> Option<(Option<usize>, usize)> {
+/// A name as it stands in a message.
+struct Written {
+    /// Labels before the pointer, or the root.
+    labels: usize,
+    /// Where the pointer stands that it ends with, if any.
+    pointer_at: Option<usize>,
+    ends_at: usize,
+}
+
+fn skip_name(message: &[u8], mut at: usize) -> Option<Written> {
     const POINTER: u8 = 0xc0;
+    let mut labels = 0;
     loop {
         match *message.get(at)? {
-            0 => return Some((None, at + 1)),
-            octet if octet >= POINTER => return Some((Some(at), at + 2)),
+            0 => return Some(Written { labels, pointer_at: None, ends_at: at + 1 }),
+            octet if octet >= POINTER => return Some(Written { labels, pointer_at: Some(at), ends_at: at + 2 }),
             length => at += 1 + usize::from(length),
         }
+        labels += 1;
     }
 }
