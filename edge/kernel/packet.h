@@ -1,5 +1,6 @@
 /* From the frame to the DNS message in it, and back: Ethernet with up to two VLAN tags, IPv4, IPv6, UDP. What has options,
- * extension headers or fragments is not for this program. */
+ * extension headers or fragments is not for this program. A query's UDP checksum is not looked at: over a virtual wire it is
+ * not there yet, and over a real one the card has looked at it. */
 #pragma once
 #include "sum.h"
 #include "work.h"
@@ -141,7 +142,8 @@ static __always_inline enum packet read_ipv6(struct work *work, const u8 *at, co
 	bytes = bpf_ntohs(ip->bytes);
 	if (bytes < UDP_BYTES || work->ip_at + IPV6_BYTES + bytes > work->frame_bytes || is_odd_ipv6(source))
 		bytes = 0;
-	if (read_udp(work, (const struct udp *)(ip + 1), bytes) == PACKET_ODD)
+	/* Here a checksum must be there (RFC 8200 §8.1). */
+	if (read_udp(work, (const struct udp *)(ip + 1), bytes) == PACKET_ODD || !((const struct udp *)(ip + 1))->checksum)
 		bytes = 0;
 	return bytes ? PACKET_QUERY : PACKET_ODD;
 }

@@ -6,7 +6,7 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use config::{DefenceMode, Defences};
+use config::{DefenceMode, Defences, Filter};
 use edge::{
     Counters, Settings, Transport,
     kernel::{Action, layout as l},
@@ -25,7 +25,7 @@ use zones::{Limits, ZoneBuilder, ZoneSlot, ZoneState, Zones};
 struct Above {
     zones: Zones,
     settings: Settings,
-    filters: Arc<Filters>,
+    lane: filters::Lane,
     counters: Counters,
 }
 
@@ -36,20 +36,20 @@ impl Above {
         let slot = Arc::new(ZoneSlot::new(name("example.com")));
         slot.publish(ZoneState::Serving(Arc::new(example_com())));
         zones.insert(&slot);
-        Above { zones, settings, filters: Arc::new(Filters::new(&defences, [1, 2])), counters: Counters::default() }
+        Above { zones, settings, lane: Arc::new(Filters::new(&defences, [1, 2])).lane(), counters: Counters::default() }
     }
 
     fn ask(&self, route: &Route, message: &[u8], now_s: u32) -> Vec<u8> {
         let client = Client { peer: route.client, transport: Transport::Udp, idle: Duration::from_secs(10) };
         let mut out = vec![0; usize::from(self.settings.udp_payload_bytes_max)];
-        let (lane, zones) = (self.filters.lane(), self.zones.load());
+        let zones = self.zones.load();
         let context = Context {
             zones: &zones,
             settings: &self.settings,
             notify: &NoNotify,
             transfers: None,
             on_demand: None,
-            gate: &lane.gate(filters::Now::from_us(86_400_000_000)),
+            gate: &self.lane.gate(filters::Now::from_us(86_400_000_000)),
             promoter: None,
             counters: &self.counters,
             now_s,
@@ -425,6 +425,13 @@ fn who_cannot_be_answered_or_did_not_ask_us_is_passed_up() {
         let run = rig.program.test_run(&changed, 1).unwrap();
         assert_eq!((run.action, run.frame), (Action::Pass, changed), "{at}");
     }
+    let no_checksum = |route: &Route, at: usize| {
+        let mut frame = route.carry(&message);
+        frame[at..at + 2].fill(0);
+        rig.program.test_run(&frame, 1).unwrap().action
+    };
+    assert_eq!(no_checksum(&routes()[0], 40), Action::Send, "a checksum is a choice over IPv4 (RFC 768)");
+    assert_eq!(no_checksum(&routes()[1], 60), Action::Pass, "and a must over IPv6 (RFC 8200 §8.1)");
     // Three tags are one too many.
     let deep = routes()[4].clone().tagged([0x81, 0, 0, 8]);
     assert_eq!(rig.ask(&deep, &message), None);
@@ -474,7 +481,7 @@ fn it_is_off_when_it_is_told_so_or_nobody_is_there() {
     check_passed(&rig, route, &message, l::PASS_OFF);
     rig.set(l::POLICY_ON, 1);
     rig.set(l::POLICY_SILENT_US, 1_000_000);
-    rig.set(l::POLICY_BEAT_US, monotonic_us().saturating_sub(1_000_001));
+    rig.set(l::POLICY_BEAT_US, monotonic_us().saturating_sub(10_000_000));
     check_passed(&rig, route, &message, l::PASS_OFF);
     rig.set(l::POLICY_SILENT_US, 60_000_000);
     assert!(rig.ask(route, &message).is_some());
@@ -540,11 +547,62 @@ fn all_that_is_answered_is_counted_as_above() {
 }
 
 #[test]
+fn a_slip_is_what_it_is_above_and_counted_so() {
+    let (rig, mut above) = (Rig::new(), Above::new());
+    let mut defences = Defences { slip: 1, ..Defences::default() };
+    for (filter, mode) in Filter::ALL.into_iter().zip(&mut defences.filters) {
+        *mode = if filter == Filter::ResponseRate { DefenceMode::On } else { DefenceMode::Off };
+        rig.set(l::POLICY_MODE_0 + filter as usize, l::MODE_OFF as u64);
+    }
+    above.lane = Arc::new(Filters::new(&defences, [1, 2])).lane();
+    rig.set(l::POLICY_MODE_0 + Filter::ResponseRate as usize, l::MODE_ON as u64);
+    rig.set(l::POLICY_ALL_OFF, 0);
+    rig.set(l::POLICY_SLIP, 1);
+    rig.set(l::POLICY_RESPONSE_COST, 1 << 30);
+    set_secrets(&rig, &mut above, &SECRETS);
+    keep(&rig, &above, "large.example.com TXT edns", Entry::default());
+    keep(&rig, &above, "nothing.example.com A edns", Entry::default());
+    let mut slips = 0;
+    for route in routes() {
+        for question in ["large.example.com TXT", "nothing.example.com A"] {
+            (0..1000).for_each(|_| drop(above.ask(&route, &query(question), 0)));
+            for how in [
+                "",
+                "rd cd",
+                "edns",
+                "cookie=2464c4abcf10c957",
+                "cookie=2464c4abcf10c957010000005cf79f111f8130c3eee29480",
+            ] {
+                let message = query(&format!("{question} {how}"));
+                // Larger than the client takes, it is for those above to slip.
+                if question.starts_with("large") && !how.contains("edns") && !how.contains("cookie") {
+                    assert_eq!(rig.ask(&route, &message), None);
+                    continue;
+                }
+                let (got, expected) = ask_both(&rig, &above, &route, &message, 0);
+                assert!(expected[2] & 0x02 != 0 && expected.len() <= message.len(), "{expected:02x?}");
+                assert_eq!(got, Some(expected), "{question} {how} over {route:?}");
+                slips += 1;
+            }
+        }
+    }
+    assert_eq!((rig.count(l::COUNTER_SLIPPED), rig.count(l::COUNTER_TRUNCATED)), (slips, slips));
+    assert_eq!((rig.count(l::COUNTER_RCODES), rig.count(l::COUNTER_RCODES + 3)), (slips, 0));
+    // Or it is dropped, with the filter for a reason.
+    rig.set(l::POLICY_SLIP, 0);
+    let queries = rig.count(l::COUNTER_QUERIES);
+    let run = rig.program.test_run(&routes()[0].carry(&query("nothing.example.com A")), 1).unwrap();
+    assert_eq!(run.action, Action::Drop);
+    assert_eq!(rig.count(l::COUNTER_FILTERED + Filter::ResponseRate as usize), 1);
+    assert_eq!((rig.count(l::COUNTER_QUERIES), rig.count(l::COUNTER_SLIPPED)), (queries + 1, slips));
+}
+
+#[test]
 fn filters_have_their_places_among_the_reasons() {
-    for filter in config::Filter::ALL {
+    for filter in Filter::ALL {
         let place = l::COUNTER_DROPPED + edge::DropReason::from(filter) as usize;
         assert_eq!(place, l::COUNTER_FILTERED + filter as usize);
     }
-    assert_eq!(config::Filter::ALL.len(), l::FILTERS);
+    assert_eq!(Filter::ALL.len(), l::FILTERS);
     assert!(edge::DropReason::ALL.len() <= l::COUNTER_ON_DEMAND - l::COUNTER_DROPPED);
 }
