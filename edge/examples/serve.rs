@@ -63,6 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         answers: None,
         deaths: None,
         health: publisher,
+        kernel: None,
     };
     let edge = Edge::start(sockets, context)?;
     loop {

@@ -25,6 +25,8 @@
 #define POLICY_SET_MASK 16
 /* Filter time (µs) that stands still, for tests; 0: it is the clock's. */
 #define POLICY_STILL_US 17
+/* What the maps were made for: a daemon that takes them over looks whether that is itself. */
+#define POLICY_VERSION 18
 /* Hardware addresses of the interfaces that it is attached to, six octets as they lie in memory, 0 behind the last. Frames to
  * others are passed up. With none, all are taken. */
 #define POLICY_MACS 24

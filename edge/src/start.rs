@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     DeathHandler, DeathKind, EdgeError, MissHandler, NotifyHandler, Settings, Shared, Sockets, Stats, TransferHandler,
     bind::WorkerSockets,
+    kernel::{Keeper, Kept, KernelCounters, KernelLane},
     line,
     parking::{CompletedSender, Parking, SharedReceiver},
     self_check::{OwnQuestions, SelfCheck, SelfChecker},
@@ -51,6 +52,8 @@ pub struct EdgeContext {
     pub deaths: Option<Arc<dyn DeathHandler>>,
     /// Where the edge says whether its lanes run.
     pub health: health::Publisher,
+    /// The kernel lane, if it is attached; then the zones have its generations, and the filters its tables.
+    pub kernel: Option<KernelLane>,
 }
 
 /// Where answers of zones without a copy come from.
@@ -72,6 +75,7 @@ impl OnDemand {
 pub struct Edge {
     /// It has the lanes' threads.
     watchdog: Option<JoinHandle<()>>,
+    kernel: Option<Kept>,
     self_check: Option<JoinHandle<io::Result<()>>>,
     stop: Arc<AtomicBool>,
     phase: watch::Sender<Phase>,
@@ -89,6 +93,7 @@ pub struct StatsReader {
     connections: Arc<Connections>,
     parking: Arc<Parking>,
     deaths: Arc<Deaths>,
+    kernel: Option<KernelCounters>,
 }
 
 impl StatsReader {
@@ -99,6 +104,10 @@ impl StatsReader {
         stats.parked = self.parking.parked() as u64;
         stats.deaths = DeathKind::ALL.map(|kind| self.deaths.count(kind));
         stats.lanes_replaced = self.deaths.replaced();
+        if let Some(kernel) = &self.kernel {
+            let words = kernel.read();
+            stats.add_kernel(&words, kernel.stats(&words));
+        }
         stats
     }
 }
@@ -116,7 +125,8 @@ impl Edge {
     ///
     /// [`EdgeError::Start`] when a thread cannot be made; those already made are stopped.
     pub fn start(sockets: Sockets, context: EdgeContext) -> Result<Edge, EdgeError> {
-        let EdgeContext { zones, settings, notify, transfers, on_demand, filters, answers, deaths, health } = context;
+        let EdgeContext { zones, settings, notify, transfers, on_demand, filters, answers, deaths, health, kernel } =
+            context;
         raise_descriptor_limit(settings.load().tcp.connections_max.saturating_add(DESCRIPTORS_ELSEWHERE));
         let parking = Arc::new(Parking::default());
         let own_questions = Arc::new(OwnQuestions::default());
@@ -125,6 +135,7 @@ impl Edge {
         let (phase, phase_reader) = watch::channel(Phase::Serving);
         let mut edge = Edge {
             watchdog: None,
+            kernel: None,
             self_check: None,
             stop: Arc::default(),
             phase,
@@ -133,6 +144,7 @@ impl Edge {
                 connections: Arc::clone(&connections),
                 parking: Arc::clone(&parking),
                 deaths: Arc::clone(&deaths),
+                kernel: kernel.as_ref().map(KernelLane::counters),
             },
             addresses: sockets.addresses().to_vec(),
             udp_sockets: sockets.workers.iter().flat_map(|worker| worker.udp.iter().cloned()).collect(),
@@ -140,6 +152,13 @@ impl Edge {
             own_questions: Arc::clone(&own_questions),
         };
         let (deaths_of_watchdog, filters_of_watchdog) = (Arc::clone(&deaths), Arc::clone(&filters));
+        let keeper = kernel.map(|lane| Keeper {
+            lane,
+            settings: Arc::clone(&settings),
+            filters: Arc::clone(&filters),
+            zones: Arc::clone(&zones),
+            answers: answers.clone(),
+        });
         let shared = Shared { zones, settings, notify, transfers, on_demand, parking, answers, own_questions, deaths };
         let shared = Arc::new(shared);
         let mut lanes = Vec::new();
@@ -159,6 +178,8 @@ impl Edge {
         let watchdog = watchdog.map_err(|source| EdgeError::Start { lane: "UDP or TCP", source })?;
         let spawned = thread::Builder::new().name("watchdog".to_owned()).spawn(move || watchdog.run());
         edge.watchdog = Some(spawned.map_err(|source| EdgeError::Start { lane: "watchdog", source })?);
+        let kept = keeper.map(Keeper::start).transpose();
+        edge.kernel = kept.map_err(|source| EdgeError::Start { lane: "kernel", source })?;
         Ok(edge)
     }
 
@@ -198,6 +219,10 @@ impl Edge {
     }
 
     fn halt(&mut self, grace: Duration) {
+        // First, so that what it passes up from now on is still answered.
+        if let Some(kernel) = self.kernel.take() {
+            kernel.stop();
+        }
         self.phase.send_replace(Phase::Stopping(grace));
         self.stop.store(true, Ordering::Relaxed);
         if let Some(watchdog) = self.watchdog.take() {

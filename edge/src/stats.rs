@@ -8,7 +8,10 @@ use std::{
 use config::Filter;
 use wire::Rcode;
 
-use crate::DeathKind;
+use crate::{
+    DeathKind,
+    kernel::{KernelStats, layout},
+};
 
 /// How a message came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -289,6 +292,8 @@ pub struct Stats {
     pub deaths: [u64; DeathKind::ALL.len()],
     /// Lanes whose thread hung or ended and was replaced.
     pub lanes_replaced: u64,
+    /// What the kernel lane alone counts, if there is one.
+    pub kernel: Option<KernelStats>,
 }
 
 impl Stats {
@@ -308,6 +313,21 @@ impl Stats {
             stats.tcp_connections += load(&counters.connections);
         }
         stats
+    }
+
+    /// Adds what the kernel lane's program has counted, in the places of layout.h.
+    pub(crate) fn add_kernel(&mut self, words: &[u64; layout::COUNTER_WORDS], kernel: KernelStats) {
+        let add = |sums: &mut [u64], from: usize| {
+            sums.iter_mut().zip(words.iter().skip(from)).for_each(|(sum, number)| *sum += number);
+        };
+        add(&mut self.queries[Transport::Udp as usize], layout::COUNTER_QUERIES);
+        add(&mut self.rcodes, layout::COUNTER_RCODES);
+        add(&mut self.dropped, layout::COUNTER_DROPPED);
+        add(&mut self.on_demand, layout::COUNTER_ON_DEMAND);
+        self.truncated += words[layout::COUNTER_TRUNCATED];
+        self.slipped += words[layout::COUNTER_SLIPPED];
+        self.answer_bytes += words[layout::COUNTER_ANSWER_BYTES];
+        self.kernel = Some(kernel);
     }
 
     /// Messages received by transport and family, those dropped included.
@@ -375,6 +395,23 @@ mod tests {
         assert_eq!((stats.truncated, stats.answer_bytes), (1, 135));
         assert_eq!(stats.dropped_for(DropReason::TcpIdle), 3);
         assert_eq!(stats.dropped().map(|(_, count)| count).sum::<u64>(), 3);
+    }
+
+    #[test]
+    fn the_kernel_lane_s_counters_are_among_the_others() {
+        let mut words = [0; layout::COUNTER_WORDS];
+        words[layout::COUNTER_QUERIES + Family::V6 as usize] = 5;
+        words[layout::COUNTER_RCODES + 3] = 4;
+        words[layout::COUNTER_FILTERED + Filter::Client as usize] = 1;
+        words[layout::COUNTER_ON_DEMAND] = 2;
+        words[layout::COUNTER_ANSWER_BYTES] = 100;
+        let counters = Counters::default();
+        counters.query(Transport::Udp, Family::V6);
+        let mut stats = Stats::sum([&counters]);
+        stats.add_kernel(&words, KernelStats::default());
+        assert_eq!(stats.queries().nth(1), Some((Transport::Udp, Family::V6, 6)));
+        assert_eq!((stats.rcode(Rcode::NXDOMAIN), stats.dropped_for(DropReason::Client)), (4, 1));
+        assert_eq!((stats.on_demand_for(OnDemandEvent::Hit), stats.answer_bytes), (2, 100));
     }
 
     #[test]

@@ -120,6 +120,7 @@ fn start(workers: usize, quarantine: DefenceMode) -> Running {
         answers: None,
         deaths: Some(Arc::clone(&told) as Arc<dyn DeathHandler>),
         health: publisher,
+        kernel: None,
     };
     let edge = Some(Edge::start(sockets, context).unwrap());
     Running { edge, address, filters, killer, told, health }

@@ -41,6 +41,7 @@ fn start(listen: &[&str], change: impl FnOnce(&mut Settings)) -> Running {
         answers: None,
         deaths: None,
         health: publisher,
+        kernel: None,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), addresses, settings, health }
 }

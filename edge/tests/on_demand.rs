@@ -65,6 +65,7 @@ fn start(listen: &str) -> Running {
         answers: None,
         deaths: None,
         health: publisher,
+        kernel: None,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), address, zones, cache, script }
 }

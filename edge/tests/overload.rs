@@ -100,6 +100,7 @@ fn start() -> Running {
         answers: None,
         deaths: None,
         health,
+        kernel: None,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), address, gate }
 }

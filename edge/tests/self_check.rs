@@ -99,6 +99,7 @@ fn start_with(listen: &str, workers: usize, filters: Arc<Filters>) -> Running {
         answers: None,
         deaths: None,
         health,
+        kernel: None,
     };
     let mut edge = Edge::start(sockets, context).unwrap();
     let settings =

@@ -57,6 +57,7 @@ fn start(stream: DefenceMode) -> Running {
         answers: None,
         deaths: None,
         health: publisher,
+        kernel: None,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), address, filters }
 }

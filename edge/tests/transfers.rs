@@ -94,6 +94,7 @@ fn start(messages: usize, end: NextMessage, send: Duration) -> Running {
         answers: None,
         deaths: None,
         health: health::channel("edge", Duration::from_secs(3), Instant::now()).0,
+        kernel: None,
     };
     Running { edge: Edge::start(sockets, context).unwrap(), address, made, open }
 }

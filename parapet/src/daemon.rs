@@ -72,7 +72,7 @@ fn open(config: &Config) -> Result<Opened, Failure> {
     let state = state_folder::take(&node.state_dir, user.as_ref())?;
     let keeper = address_keeper::start(config)?;
     let control = server::bind(&node.control, user.as_ref())?;
-    let services = Bound::bind(config)?;
+    let services = Bound::bind(config, user.as_ref().map(privileges::ids))?;
     let metrics = node.metrics.map(|address| BoundSocket::bind(address, "metrics", "metrics")).transpose()?;
     let api = node.api.as_ref().map(Api::open).transpose()?;
     privileges::give_up(user.as_ref())?;

@@ -34,6 +34,11 @@ pub(crate) fn find_user(name: Option<&str>) -> Result<Option<User>, Failure> {
     Ok(Some(user))
 }
 
+/// Whom the process becomes, and in which group.
+pub(crate) fn ids(user: &User) -> (u32, u32) {
+    (user.uid.as_raw(), user.gid.as_raw())
+}
+
 /// Becomes the user, if there is one, and gives up every capability.
 pub(crate) fn give_up(user: Option<&User>) -> Result<(), Failure> {
     clear_bounding_set()?;

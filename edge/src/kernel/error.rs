@@ -35,6 +35,26 @@ pub enum KernelError {
     /// Tables of the filters that are not as the program has them.
     #[error("the filters' tables in the kernel lane's maps: {0}")]
     Tables(#[source] ::filters::MemoryError),
+    /// It was required, and there is an interface that has it not.
+    #[error("the kernel lane is required, and not to be had on {interface}: {why}")]
+    Interface {
+        /// The interface's name.
+        interface: String,
+        /// Why not.
+        why: String,
+    },
+    /// It was required, and there is nothing to attach it to.
+    #[error(
+        "the kernel lane is required, and no interface that is up leads to the addresses of `listen`: name some in \
+         `lanes.interfaces`"
+    )]
+    NoInterface,
+    /// The machine's interfaces cannot be listed.
+    #[error("the machine's interfaces cannot be listed: {0}")]
+    Interfaces(#[source] io::Error),
+    /// It was to be kept over a crash, and cannot be.
+    #[error("the kernel lane cannot be kept over a crash: {0}")]
+    Keep(String),
     /// A run of the program over a frame that was made up.
     #[error("the kernel lane's program cannot be tried: {0}")]
     TestRun(#[source] ProgramError),

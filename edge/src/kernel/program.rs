@@ -4,17 +4,18 @@ use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     os::fd::AsFd,
-    sync::atomic::AtomicU64,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::{self, Map, MapData, RingBuf, lpm_trie},
+    pin::PinError,
     programs::{ProgramError, TestRun as _, TestRunOptions, Xdp},
 };
 
-use super::{KernelError, layout, memory};
+use super::{KernelError, layout, memory, pins::Pins};
 
 /// The object that build.rs compiled.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/parapet.bpf.o"));
@@ -71,19 +72,51 @@ impl Program {
     ///
     /// Why the kernel has it not.
     pub fn load(answers: usize) -> Result<Self, KernelError> {
-        let sets = answers.div_ceil(layout::WAYS).max(1).next_power_of_two();
+        let sets = sets_for(answers);
         let entries = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let mut loader = EbpfLoader::new();
         loader.map_max_entries("tags", entries(sets)).map_max_entries("slots", entries(sets * layout::WAYS));
+        let program = Self::load_by(&mut loader)?;
+        let policy = program.array("policy")?;
+        policy[layout::POLICY_SET_MASK].store(sets as u64 - 1, Relaxed);
+        policy[layout::POLICY_VERSION].store(version(sets), Relaxed);
+        Ok(program)
+    }
+
+    /// Loads the program over the maps that a daemon before left, with all that they hold, if they are as this program has
+    /// them.
+    pub(super) fn take_over(pins: &Pins, answers: usize) -> Option<Result<Self, KernelError>> {
+        let policy = MapData::from_pin(pins.map("policy")).ok()?;
+        let policy = memory::words(policy.fd().as_fd(), layout::POLICY_WORDS * size_of::<u64>()).ok()?;
+        if policy[layout::POLICY_VERSION].load(Relaxed) != version(sets_for(answers)) {
+            return None;
+        }
+        let names = pins.maps();
+        let mut loader = EbpfLoader::new();
+        for name in &names {
+            loader.map_pin_path(name, pins.map(name));
+        }
+        Some(Self::load_by(&mut loader))
+    }
+
+    fn load_by(loader: &mut EbpfLoader<'_>) -> Result<Self, KernelError> {
         let mut ebpf = loader.load(OBJECT).map_err(KernelError::Load)?;
-        program(&mut ebpf)?.load().map_err(KernelError::Verify)?;
         let names: Vec<String> = ebpf.maps().map(|(name, _)| name.to_owned()).collect();
         let maps = names.into_iter().filter_map(|name| ebpf.take_map(&name).map(|map| (name, map))).collect();
-        let program = Self { ebpf, maps };
-        if let [word, ..] = program.array("policy")?.get(layout::POLICY_SET_MASK..).unwrap_or_default() {
-            word.store(sets as u64 - 1, std::sync::atomic::Ordering::Relaxed);
-        }
+        let mut program = Self { ebpf, maps };
+        program.xdp().and_then(Xdp::load).map_err(KernelError::Verify)?;
         Ok(program)
+    }
+
+    /// Has the maps outlive this process. The program itself lives as long as it is on an interface.
+    pub(super) fn pin(&self, pins: &Pins) -> Result<(), PinError> {
+        // Those with a dot are the program's constants, which come with it.
+        let mut kept = self.maps.iter().filter(|(name, _)| !name.contains('.'));
+        kept.try_for_each(|(name, map)| map.pin(pins.map(name)))
+    }
+
+    pub(super) fn xdp(&mut self) -> Result<&mut Xdp, ProgramError> {
+        self.ebpf.program_mut(NAME).ok_or(ProgramError::NotLoaded)?.try_into()
     }
 
     /// An array that can be mapped, as words: all its elements, each rounded up to whole words. It stays mapped for as
@@ -191,6 +224,14 @@ impl Program {
         absent_is_well(entries.remove(&lpm_trie::Key::new(bits, address))).map_err(failed)
     }
 
+    /// Takes all prefixes out of a longest-prefix map.
+    pub(super) fn clear_prefixes<const V: usize>(&mut self, name: &str) -> Result<(), KernelError> {
+        let failed = |source| KernelError::Map { map: name.to_owned(), source };
+        let mut entries = maps::LpmTrie::<_, [u8; 16], [u8; V]>::try_from(self.map_mut(name)?).map_err(failed)?;
+        let known: Vec<_> = entries.keys().filter_map(Result::ok).collect();
+        known.iter().try_for_each(|key| absent_is_well(entries.remove(key))).map_err(failed)
+    }
+
     /// Runs the program `repeat` times over a frame, without a network. Each run but the first gets what the one before
     /// left; so a program that writes its answer is timed right only where it passes or drops, or by a `repeat` of 1.
     ///
@@ -201,12 +242,19 @@ impl Program {
         let mut left = vec![0; FRAME_BYTES_MAX];
         let options =
             TestRunOptions { data_in: Some(frame), data_out: Some(&mut left), repeat, ..TestRunOptions::default() };
-        let program = self.ebpf.program(NAME).ok_or(ProgramError::NotLoaded).map_err(KernelError::TestRun)?;
-        let program: &Xdp = program.try_into().map_err(KernelError::TestRun)?;
+        let program = self.ebpf.program(NAME).ok_or(ProgramError::NotLoaded).and_then(TryInto::try_into);
+        let program: &Xdp = program.map_err(KernelError::TestRun)?;
         let result = program.test_run(options).map_err(KernelError::TestRun)?;
         left.truncate(usize::try_from(result.data_size_out).unwrap_or(usize::MAX));
         let nanoseconds = u64::try_from(Duration::as_nanos(&result.duration)).unwrap_or(u64::MAX);
         Ok(Run { action: result.return_value.into(), frame: left, nanoseconds })
+    }
+
+    /// The addresses that are looked at.
+    pub(super) fn services(&self) -> Vec<SocketAddr> {
+        let entries = self.maps.get("services").map(maps::HashMap::<_, [u8; 20], [u8; 1]>::try_from);
+        let Some(Ok(entries)) = entries else { return Vec::new() };
+        entries.keys().filter_map(Result::ok).map(address_of).collect()
     }
 
     fn map_mut(&mut self, name: &str) -> Result<&mut Map, KernelError> {
@@ -221,9 +269,19 @@ impl Program {
     }
 }
 
-fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp, KernelError> {
-    let program = ebpf.program_mut(NAME).ok_or(ProgramError::NotLoaded).map_err(KernelError::Verify)?;
-    program.try_into().map_err(KernelError::Verify)
+fn sets_for(answers: usize) -> usize {
+    answers.div_ceil(layout::WAYS).max(1).next_power_of_two()
+}
+
+/// What the program and its maps are: those of another object or of another size are no use to this daemon.
+fn version(sets: usize) -> u64 {
+    fingerprint(OBJECT) ^ sets as u64
+}
+
+/// FNV-1a
+pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 /// `struct service` of maps.h.
@@ -237,6 +295,11 @@ fn service(address: SocketAddr) -> [u8; 20] {
     ip.copy_from_slice(&octets);
     port[..2].copy_from_slice(&address.port().to_be_bytes());
     key
+}
+
+fn address_of(key: [u8; 20]) -> SocketAddr {
+    let [ip @ .., high, low, _, _] = key;
+    SocketAddr::new(std::net::Ipv6Addr::from(ip).to_canonical(), u16::from_be_bytes([high, low]))
 }
 
 fn absent_is_well(result: Result<(), maps::MapError>) -> Result<(), maps::MapError> {
@@ -281,8 +344,10 @@ mod tests {
         for address in ["192.0.2.1:53", "[2001:db8::1]:53"].map(|address| address.parse().unwrap()) {
             program.serve_at(address).unwrap();
             program.serve_at(address).unwrap();
+            assert_eq!(program.services(), [address]);
             program.leave(address).unwrap();
             program.leave(address).unwrap();
+            assert_eq!(program.services(), []);
         }
     }
 
@@ -290,5 +355,6 @@ mod tests {
     fn a_service_is_its_address_and_port_as_they_stand_in_a_packet() {
         let key = service("192.0.2.1:53".parse().unwrap());
         assert_eq!(key, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1, 0, 53, 0, 0]);
+        assert_eq!(address_of(key), "192.0.2.1:53".parse().unwrap());
     }
 }

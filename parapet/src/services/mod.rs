@@ -5,6 +5,7 @@ pub(crate) mod announcer;
 mod deaths;
 mod defence_status;
 pub(crate) mod defences;
+pub(crate) mod kernel_lane;
 mod orders;
 mod peers;
 mod settings;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use anycast::AddressReader;
 use arc_swap::ArcSwap;
 use config::Config;
+use edge::kernel::{KernelLane, LaneStatus};
 use origin_sync::{Notifier, OriginSync, ZoneStatus};
 
 use self::announcer::Announcer;
@@ -34,15 +36,23 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Bound {
     edge: Option<edge::Sockets>,
+    kernel: Option<KernelLane>,
+    kernel_status: Option<LaneStatus>,
     anycast: Option<anycast::Bound>,
 }
 
 impl Bound {
-    pub(crate) fn bind(config: &Config) -> Result<Self, Failure> {
+    /// `owner` is whom the process is about to become, if it is anybody else.
+    pub(crate) fn bind(config: &Config, owner: Option<(u32, u32)>) -> Result<Self, Failure> {
         let node = &config.node;
         let edge = node.roles.edge.then(|| edge::bind(&node.listen, node.workers)).transpose();
         let edge = edge.map_err(Failure::runtime)?;
-        Ok(Self { edge, anycast: anycast::Anycast::bind(config).map_err(Failure::runtime)? })
+        let (mut kernel, mut kernel_status) = (None, None);
+        if let Some(sockets) = &edge {
+            let (lane, status) = kernel_lane::open(config, sockets.addresses(), owner)?;
+            (kernel, kernel_status) = (lane, Some(status));
+        }
+        Ok(Self { edge, kernel, kernel_status, anycast: anycast::Anycast::bind(config).map_err(Failure::runtime)? })
     }
 
     /// Where DNS is answered.
@@ -70,6 +80,7 @@ pub(crate) struct Services {
 pub(crate) struct ServicesView {
     pub(crate) health: Vec<health::Reader>,
     edge: Option<EdgeStats>,
+    kernel: Option<Arc<LaneStatus>>,
     sync: Weak<OriginSync>,
     announcer: Option<Arc<dyn Announcer>>,
     defences: Option<DefencesView>,
@@ -119,6 +130,11 @@ impl ServicesView {
     /// The edge's counters, if the node is one.
     pub(crate) fn edge_stats(&self) -> Option<edge::Stats> {
         self.edge.as_ref().map(|stats| stats.lanes.read())
+    }
+
+    /// How the kernel lane is attached, if the node is an edge.
+    pub(crate) fn kernel_lane(&self) -> Option<&LaneStatus> {
+        self.kernel.as_deref()
     }
 
     /// What the cache of on-demand zones holds, if the node is an edge.
@@ -204,21 +220,27 @@ impl Services {
         getrandom::fill(&mut seed)
             .map_err(|why| Failure::Runtime(format!("the system gives no random bytes: {why}")))?;
         let seed = u128::from_ne_bytes(seed);
-        let seed = [seed as u64, (seed >> 64) as u64];
+        let mut seed = [seed as u64, (seed >> 64) as u64];
+        let mut kernel = bound.kernel;
+        if let Some(before) = kernel.as_ref().and_then(KernelLane::taken_over) {
+            // The tables were made with that seed; and cookies that were given out go on being good.
+            seed = before.filters_seed;
+            own_cookie_secret = before.cookie_secret.unwrap_or(own_cookie_secret);
+        }
         let settings = Arc::new(ArcSwap::from_pointee(settings::edge_settings(config, own_cookie_secret)));
         let mut health = Vec::new();
         let seen = Arc::new(ArcSwap::from_pointee(zone_status::Seen::default()));
         let (mut edge, mut stats, mut sync, mut self_check, mut defences) = (None, None, None, None, None);
         let mut deaths = None;
         if let Some(sockets) = bound.edge {
-            let zones = Arc::new(zones::Zones::new());
+            let filters = kernel_lane::filters(kernel.as_mut(), &config.node.defences, seed)?;
+            let zones = Arc::new(kernel_lane::zones(kernel.as_ref())?);
             let runtime = tokio::runtime::Handle::current();
             let started = tokio::task::block_in_place(|| OriginSync::start(config, Arc::clone(&zones), &runtime));
             let started = Arc::new(started.map_err(Failure::runtime)?);
             let cache = started.on_demand().cache();
             let (publisher, reader) = health::channel("edge", HEALTH_LIFETIME, Instant::now());
             health.push(reader);
-            let filters = Arc::new(filters::Filters::new(&config.node.defences, seed));
             defences = Some(Defences::start(config, Arc::clone(&filters), Arc::clone(&zones)));
             let taken = Deaths::start(&config.node.state_dir, &filters).map(Arc::new).map_err(Failure::runtime)?;
             deaths = Some(Arc::clone(&taken));
@@ -232,9 +254,10 @@ impl Services {
                     misses: Arc::new(Filler(started.on_demand())),
                 }),
                 filters,
-                answers: None,
+                answers: kernel.as_ref().map(KernelLane::answers).transpose().map_err(Failure::runtime)?,
                 deaths: Some(taken),
                 health: publisher,
+                kernel,
             };
             let mut started_edge = edge::Edge::start(sockets, context).map_err(Failure::runtime)?;
             self_check = check_itself(config, &mut started_edge, &mut health)?;
@@ -254,6 +277,7 @@ impl Services {
         let view = ServicesView {
             health,
             edge: stats,
+            kernel: bound.kernel_status.map(Arc::new),
             sync: sync.as_ref().map_or_else(Weak::new, Arc::downgrade),
             announcer: anycast.as_ref().map(|anycast| Arc::new(anycast.handle()) as Arc<dyn Announcer>),
             defences: defences.as_ref().map(Defences::view),
