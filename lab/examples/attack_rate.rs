@@ -1,7 +1,8 @@
-//! What rate of an attack one core sends, to a server that only throws away what it gets: `attack_rate [ATTACK] [RATE…]`.
+//! What rate of an attack one core sends, to a server that only throws away what it gets: `attack_rate [ATTACK] [RATE…]
+//! [kernel]`.
 //!
 //! The first core sends, and has the receiving host's network stack to run as well, as it has in the benchmarks; the second
-//! reads the packets.
+//! reads the packets. With `kernel` the receiving host's core does that, as in the benchmarks of the kernel lane.
 
 use std::{
     net::{Ipv4Addr, UdpSocket},
@@ -12,7 +13,7 @@ use std::{
 
 use clap::ValueEnum;
 use parapet_lab::{
-    Lab, Rtype,
+    Lab, Rank, Rtype,
     attack::{Arrivals, Attack, Facts, Pace, Target},
     topologies,
 };
@@ -24,13 +25,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         eprintln!("no attack is called {name}");
         exit(2);
     };
-    let mut rates: Vec<u32> = arguments.map(|rate| rate.parse()).collect::<Result<_, _>>()?;
+    let (lanes, rates): (Vec<String>, Vec<String>) = arguments.partition(|argument| argument == "kernel");
+    let mut rates: Vec<u32> = rates.iter().map(|rate| rate.parse()).collect::<Result<_, _>>()?;
     if rates.is_empty() {
         rates = vec![50_000, 100_000, 200_000, 400_000, 1_000_000];
     }
     let lab = Lab::new("attack-rate")?;
     let net = lab.build(&topologies::pair())?;
     let (server, client) = (net.host("server"), net.host("client"));
+    if !lanes.is_empty() {
+        client.take_xdp("server")?;
+        client.receive_on("server", 0, Rank::Interrupt)?;
+        server.receive_on("client", 1, Rank::Measured)?;
+    }
     let address = Ipv4Addr::new(10, 1, 0, 1);
     let facts = Facts {
         zone: "example.com".into(),
