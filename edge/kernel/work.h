@@ -60,9 +60,9 @@ struct work {
 	u64 address_sum;
 	u8 is_ipv6;
 
-	/* question.h: the question's name in lower case, with its length octets and the root; zeros to the end of the word
-	 * behind it, or of its room. The message as it came stands behind that, so that whatever is read from an octet of the name
-	 * on stays in here; its question begins with a whole word. */
+	/* question.h: the question's name in lower case, with its length octets and the root; zeros to the end of its last word.
+	 * The message as it came stands behind that, so that whatever is read from an octet of the name on stays in here; its
+	 * question begins with a whole word. */
 	u64 name[NAME_BYTES_MAX / 8];
 	u32 padding;
 	u8 message[MESSAGE_BYTES_MAX];
@@ -125,6 +125,8 @@ static __always_inline u64 exact_us(void)
 
 /* What the compiler may not move reads and writes across. */
 #define compiler_barrier() asm volatile("" ::: "memory")
+/* What the compiler knows of a number it may not make use of from here on: the verifier knows less, and is to see a bound. */
+#define verified(number) asm volatile("" : "+r"(number))
 
 /* What reads before it and after it are not exchanged across. x86 exchanges none; elsewhere an addition with a result is a
  * full barrier. */
