@@ -10,7 +10,6 @@ use std::{
 
 use ::filters::{
     Asked, Filters, Found, Hashes, ListedPrefix, Memory, Now, Policy, Proof, Sample, Table, View, ZoneNumber,
-    layout as tables,
 };
 use aya::maps::{MapData, RingBuf};
 use config::Defences;
@@ -26,6 +25,11 @@ pub struct KernelFilters {
     known: Option<Arc<Policy>>,
     listed: Vec<ListedPrefix>,
     samples: RingBuf<MapData>,
+}
+
+/// Processors that there may be: the program has counters for each.
+pub(super) fn processors() -> usize {
+    aya::util::nr_cpus().map_or(layout::CPUS_MAX, |number| number.clamp(1, layout::CPUS_MAX))
 }
 
 /// Gives the tables the program's arrays of the same names.
@@ -59,13 +63,7 @@ impl KernelFilters {
             return Err(why);
         }
         let filters = Arc::new(made.map_err(KernelError::Tables)?);
-        let processors = aya::util::nr_cpus().map_or(layout::CPUS_MAX, |number| number.min(layout::CPUS_MAX));
-        let first = |name: &str, bytes: usize| -> Result<&'static mut [u8], KernelError> {
-            let taken = program.take_bytes(name)?;
-            Ok(taken.split_at_mut_checked(processors * bytes).map_or(&mut [][..], |(first, _)| first))
-        };
-        let counts = first("lane_counts", tables::LANE_COUNTS_BYTES)?;
-        let zones = first("lane_zones", tables::LANE_ZONES_BYTES)?;
+        let (counts, zones) = (program.take_bytes("lane_counts")?, program.take_bytes("lane_zones")?);
         filters.add_foreign_lanes(counts, zones).map_err(KernelError::Tables)?;
         let (policy, samples) = (program.array("policy")?, program.take_ring("samples")?);
         let mut it = Self { filters, policy, known: None, listed: Vec::new(), samples };
@@ -153,7 +151,7 @@ impl KernelFilters {
 mod tests {
     use std::net::IpAddr;
 
-    use ::filters::{Effect, Kind, Verdict};
+    use ::filters::{Effect, Kind, Verdict, layout as tables};
     use config::{DefenceMode, Filter};
 
     use super::*;

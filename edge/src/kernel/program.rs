@@ -100,6 +100,9 @@ impl Program {
     }
 
     fn load_by(loader: &mut EbpfLoader<'_>) -> Result<Self, KernelError> {
+        // Of each there is one element a processor, 48 KiB of the second.
+        let processors = u32::try_from(super::filters::processors()).unwrap_or(u32::MAX);
+        loader.map_max_entries("lane_counts", processors).map_max_entries("lane_zones", processors);
         let mut ebpf = loader.load(OBJECT).map_err(KernelError::Load)?;
         let names: Vec<String> = ebpf.maps().map(|(name, _)| name.to_owned()).collect();
         let maps = names.into_iter().filter_map(|name| ebpf.take_map(&name).map(|map| (name, map))).collect();
