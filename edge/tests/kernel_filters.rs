@@ -384,7 +384,7 @@ fn answers() -> Vec<Answer> {
         ttl_s: [300, 1, 0, 86_400, u32::MAX, 5, 60][n / 2 % 7],
         is_hit: kinds[n % kinds.len()] == Kind::NoName && n % 2 == 0,
         zone: apex_of(&name).as_bytes()[0].into(),
-        cut: (n % 2 == 0).then(|| name.clone()),
+        cut: (n % 2 == 0).then_some(name),
         is_kept: n % 9 != 8,
         name,
     });
