@@ -111,6 +111,7 @@ impl NodeView {
             zones_summary: summary,
             zone_problems: problems,
             queries: self.services.queries(),
+            kernel_lane: self.services.kernel_lane_status(),
             anycast: self.services.anycast().as_ref().map(anycast_summary),
             defences: defences.ok().map(|defences| defences_summary(&defences, unix_s())),
         }

@@ -13,6 +13,7 @@ use self::protocol::Request;
 
 pub(crate) mod client;
 pub(crate) mod defences;
+pub(crate) mod kernel_lane;
 pub(crate) mod protocol;
 pub(crate) mod server;
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::defences::{
     AskTop, DefencesStatus, ExplainSource, Explained, ImportKnownGood, Imported, KnownGood, Ordered, TopAnswer,
 };
+use super::kernel_lane::KernelLaneStatus;
 use crate::services::defences::orders::Order;
 
 /// What can be asked.
@@ -244,6 +245,9 @@ pub(crate) struct Status {
     /// How the announcing goes, in one line; none where nothing is announced.
     #[serde(default)]
     pub(crate) anycast: Option<String>,
+    /// How the kernel lane is; none of a node that answers nobody.
+    #[serde(default)]
+    pub(crate) kernel_lane: Option<KernelLaneStatus>,
     /// How the defences are, in one line; none of a node that answers nobody.
     #[serde(default)]
     pub(crate) defences: Option<String>,

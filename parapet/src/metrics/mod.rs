@@ -5,6 +5,7 @@ mod catalogs;
 mod classic;
 mod defences;
 mod edge;
+mod kernel_lane;
 mod node;
 mod on_demand;
 mod peers;
@@ -46,6 +47,7 @@ pub(crate) async fn serve(socket: BoundSocket, view: Arc<NodeView>) -> std::io::
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(node::NodeCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(edge::EdgeCollector(Arc::clone(&view))));
+    registry.register_collector(Box::new(kernel_lane::KernelLaneCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(defences::DefencesCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(transfers::TransferCollector(Arc::clone(&view))));
     registry.register_collector(Box::new(peers::PeerCollector(Arc::clone(&view))));

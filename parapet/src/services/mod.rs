@@ -24,6 +24,7 @@ use origin_sync::{Notifier, OriginSync, ZoneStatus};
 use self::announcer::Announcer;
 use self::deaths::Deaths;
 use self::defences::{Defences, DefencesView};
+use crate::control::kernel_lane::KernelLaneStatus;
 use crate::control::protocol::QueryCounts;
 use crate::failure::Failure;
 
@@ -135,6 +136,12 @@ impl ServicesView {
     /// How the kernel lane is attached, if the node is an edge.
     pub(crate) fn kernel_lane(&self) -> Option<&LaneStatus> {
         self.kernel.as_deref()
+    }
+
+    /// The same, and what it counts.
+    pub(crate) fn kernel_lane_status(&self) -> Option<KernelLaneStatus> {
+        let stats = self.edge_stats().and_then(|stats| stats.kernel);
+        Some(KernelLaneStatus::new(self.kernel_lane()?, stats.as_ref()))
     }
 
     /// What the cache of on-demand zones holds, if the node is an edge.

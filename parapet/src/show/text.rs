@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use origin_sync::duration_words as duration;
 
+use crate::control::kernel_lane::KernelLaneStatus;
 use crate::control::protocol::Status;
 use crate::reload::unix_s;
 
@@ -45,6 +46,7 @@ pub(crate) fn status(status: &Status) -> String {
                 queries.received, queries.dropped, queries.truncated
             ),
         ),
+        ("kernel lane", status.kernel_lane.as_ref().map_or_else(|| "-".to_owned(), KernelLaneStatus::summary)),
         ("TCP", format!("{} connections open", queries.tcp_connections_open)),
     ];
     for (name, value) in lines {
@@ -53,6 +55,13 @@ pub(crate) fn status(status: &Status) -> String {
     if !status.zone_problems.is_empty() {
         text.push_str("\nZones with problems:\n");
         for problem in &status.zone_problems {
+            let _ = writeln!(text, "  {problem}");
+        }
+    }
+    let lane: Vec<_> = status.kernel_lane.iter().flat_map(KernelLaneStatus::problems).collect();
+    if !lane.is_empty() {
+        text.push_str("\nThe kernel lane is less than it might be:\n");
+        for problem in lane {
             let _ = writeln!(text, "  {problem}");
         }
     }
