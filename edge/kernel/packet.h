@@ -10,8 +10,7 @@
 #define IPV4_BYTES 20
 #define IPV6_BYTES 40
 #define UDP_BYTES 8
-/* Where an IP header can begin at most: behind two tags. Below a power of two, so that the verifier sees it. */
-#define IP_AT_MAX 22
+/* Where an IP header begins: at most behind two tags (LINK_BYTES_MAX). The mask is for the verifier. */
 #define IP_AT_MASK 31
 
 #define ETHERTYPE_IPV4 0x0800

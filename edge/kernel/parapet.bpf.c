@@ -94,11 +94,11 @@ static __always_inline int answer(struct work *work, struct xdp_md *context)
 	enum verdict verdict;
 	int action;
 
-	if (!resize(context, grown))
+	if (!lengthen(work, context, grown))
 		return pass(work, PASS_SIZE);
 	verdict = filters_answer(work);
 	if (verdict == VERDICT_ABOVE) {
-		resize(context, -grown);
+		take_back(work, context, grown);
 		return pass(work, PASS_FILTER);
 	}
 	if (verdict == VERDICT_DROP)
@@ -119,6 +119,7 @@ static __always_inline int leave(struct work *work, struct xdp_md *context, u32 
 {
 	enum verdict verdict = filters_absent(work);
 
+	work->front_bytes = 0;
 	if (verdict == VERDICT_DROP)
 		return drop(work);
 	return verdict == VERDICT_SLIP ? slip(work, context, 0) : pass(work, reason);

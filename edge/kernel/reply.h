@@ -50,6 +50,19 @@ static __always_inline u64 write_opt(struct work *work, u32 at, u32 bytes)
 	return halves(words[0]) + halves(words[1]) + halves(words[2]) + halves(words[3]) + halves(words[4]);
 }
 
+/* Where the frame has a new beginning: what stood at the old one, and the question. */
+static __always_inline int restore(struct work *work, struct xdp_md *context)
+{
+	u32 link = work->ip_at, question = question_end(work) - HEADER_BYTES;
+
+	if (!work->front_bytes)
+		return 1;
+	if (link < 1 || link > LINK_BYTES_MAX || question < 1 || question > NAME_BYTES_MAX + QUESTION_END_BYTES)
+		return 0;
+	return !bpf_xdp_store_bytes(context, 0, work->link, link) &&
+	       !bpf_xdp_store_bytes(context, work->dns_at + HEADER_BYTES, work->message + HEADER_BYTES, question);
+}
+
 /* Turns the query in the frame, whose length is right already, into the answer with these flags, what is in `body` behind the
  * question, and an OPT record of so many octets. */
 static __always_inline int write_reply(struct work *work, struct xdp_md *context, u32 flags, u32 opt)
@@ -58,7 +71,7 @@ static __always_inline int write_reply(struct work *work, struct xdp_md *context
 	u64 sum = work->question_sum;
 	u32 header[3];
 
-	if (body > BODY_BYTES_MAX || opt > OPT_COOKIE_BYTES)
+	if (body > BODY_BYTES_MAX || opt > OPT_COOKIE_BYTES || !restore(work, context))
 		return 0;
 	header[0] = *(u16 *)work->message | (u32)bpf_htons(flags) << 16;
 	header[1] = bpf_htons(1) | (u32)bpf_htons(work->answer_counts[0]) << 16;
@@ -73,10 +86,42 @@ static __always_inline int write_reply(struct work *work, struct xdp_md *context
 	return write_headers(work, context, header, question_end(work) + body + opt, sum);
 }
 
-/* Makes the frame so much longer, or shorter. */
+/* Makes the frame so much longer, or shorter, at its end. */
 static __always_inline int resize(struct xdp_md *context, s32 bytes)
 {
 	return !bytes || !bpf_xdp_adjust_tail(context, bytes);
+}
+
+/* What every driver leaves free before a frame, but for what the kernel puts there when it sends it (struct xdp_frame). */
+#define FRONT_BYTES_MAX (256 - 40)
+
+/* Makes the frame so much longer. A virtual wire leaves hardly any room behind it: then some of it is made before it, and what
+ * stands there moves when the answer is written. */
+static __always_inline int lengthen(struct work *work, struct xdp_md *context, u32 bytes)
+{
+	u32 front = bytes < FRONT_BYTES_MAX ? bytes : FRONT_BYTES_MAX;
+
+	work->front_bytes = 0;
+	if (!bytes || (!policy_word(POLICY_ROOM_IN_FRONT) && resize(context, bytes)))
+		return 1;
+	if (bpf_xdp_load_bytes(context, 0, work->link, LINK_BYTES_MAX) || bpf_xdp_adjust_head(context, -(s32)front))
+		return 0;
+	if (!resize(context, bytes - front)) {
+		bpf_xdp_adjust_head(context, front);
+		return 0;
+	}
+	work->front_bytes = front;
+	return 1;
+}
+
+/* Takes that back. */
+static __always_inline void take_back(struct work *work, struct xdp_md *context, u32 bytes)
+{
+	u32 front = work->front_bytes;
+
+	resize(context, -(s32)(bytes - front));
+	if (front)
+		bpf_xdp_adjust_head(context, front);
 }
 
 /* What the filters let a query have that they would rather not answer: no more octets than it had itself. */

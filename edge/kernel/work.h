@@ -11,6 +11,8 @@
 #define LABELS_MAX 64
 /* An OPT record with a cookie, in whole words. */
 #define OPT_WORDS 5
+/* Hardware addresses, two VLAN tags, the type of what follows. */
+#define LINK_BYTES_MAX 22
 
 enum proof { PROOF_NONE, PROOF_COOKIE };
 /* As filters::Kind. */
@@ -98,6 +100,10 @@ struct work {
 	u32 body_bytes;
 	u64 body_sum;
 	u64 body[BODY_BYTES_MAX / 8 + OPT_WORDS + 1];
+
+	/* reply.h: by how much the frame was made longer at its beginning, and what stood there. */
+	u32 front_bytes;
+	u8 link[LINK_BYTES_MAX];
 
 	/* filters.h: the filter (filters::Filter) that slips or drops, and what led to that; whether the source is known to be
 	 * good (Admission::known_good), which random_name() asks. */

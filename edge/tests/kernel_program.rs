@@ -86,6 +86,7 @@ fn example_com() -> zones::Zone {
     let text = |bytes: usize| [&[bytes as u8][..], &vec![b't'; bytes]].concat();
     builder.add(name("odd.example.com").as_ref(), Rtype::TXT, 60, &text(8)).unwrap();
     builder.add(name("even.example.com").as_ref(), Rtype::TXT, 60, &text(9)).unwrap();
+    builder.add(name("medium.example.com").as_ref(), Rtype::TXT, 60, &[text(255), text(150)].concat()).unwrap();
     builder.add(name("large.example.com").as_ref(), Rtype::TXT, 60, &[text(255), text(221)].concat()).unwrap();
     builder.add(name("sub.example.com").as_ref(), Rtype::NS, 3600, name("ns.sub.example.com").as_bytes()).unwrap();
     builder.add(name("ns.sub.example.com").as_ref(), Rtype::A, 3600, &[192, 0, 2, 2]).unwrap();
@@ -107,6 +108,7 @@ fn questions() -> Vec<String> {
         "nothing.example.com A",
         "x.sub.example.com A",
         "some.wild.example.com TXT",
+        "medium.example.com TXT",
     ];
     questions.into_iter().map(str::to_owned).chain([format!("{} A", long_name())]).collect()
 }
@@ -120,11 +122,23 @@ fn keep(rig: &Rig, above: &Above, question: &str, entry: Entry) -> usize {
 
 #[test]
 fn what_is_at_hand_is_answered_as_above() {
-    let (rig, above) = (Rig::new(), Above::new());
+    check_answers(&Rig::new());
+}
+
+/// A virtual wire leaves no room behind a frame.
+#[test]
+fn where_there_is_no_room_behind_a_frame_there_is_some_before_it() {
+    let rig = Rig::new();
+    rig.set(l::POLICY_ROOM_IN_FRONT, 1);
+    check_answers(&rig);
+}
+
+fn check_answers(rig: &Rig) {
+    let above = Above::new();
     for question in questions() {
         rig.clear();
-        keep(&rig, &above, &format!("{question} edns"), Entry::default());
-        keep(&rig, &above, &format!("{question} do"), Entry::default());
+        keep(rig, &above, &format!("{question} edns"), Entry::default());
+        keep(rig, &above, &format!("{question} do"), Entry::default());
         for how in ["", "rd", "cd ad", "edns", "edns rd cd", "size=0", "size=4096", "do", "do size=600 id=65535"] {
             for route in routes() {
                 let large = question.to_uppercase().replacen("EXAMPLE", "exAMPle", 1);
@@ -563,7 +577,8 @@ fn a_slip_is_what_it_is_above_and_counted_so() {
     keep(&rig, &above, "large.example.com TXT edns", Entry::default());
     keep(&rig, &above, "nothing.example.com A edns", Entry::default());
     let mut slips = 0;
-    for route in routes() {
+    for (n, route) in routes().into_iter().enumerate() {
+        rig.set(l::POLICY_ROOM_IN_FRONT, n as u64 % 2);
         for question in ["large.example.com TXT", "nothing.example.com A"] {
             (0..1000).for_each(|_| drop(above.ask(&route, &query(question), 0)));
             for how in [
