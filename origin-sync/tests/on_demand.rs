@@ -402,6 +402,26 @@ fn a_purge_reaches_what_is_under_way() {
     edge.stop();
 }
 
+/// Whoever keeps answers of the zone beside the cache knows by its generation when they are not of now.
+#[test]
+fn what_changes_in_the_cache_changes_the_zones_generation() {
+    let state = tempfile::tempdir().unwrap();
+    let origin = Primary::start(|asked| reply(good(asked)));
+    let edge = edge(state.path(), &[origin.address], "");
+    let generation = || edge.zones.get(name(ZONE).as_ref()).unwrap().generation().expect("nothing changes now");
+    let first = generation();
+    answer(fill(&edge, "www.zone.test"));
+    answer(fill(&edge, "a.www.zone.test"));
+    assert_eq!(generation(), first, "there was nothing before");
+    edge.runtime.block_on(edge.sync().on_demand().purge(name("www.zone.test").as_ref(), false));
+    let purged = generation();
+    assert_ne!(purged, first);
+    // Fetched anew before its time.
+    edge.runtime.block_on(edge.sync().on_demand().fill(name(ZONE).as_ref())).unwrap();
+    assert_ne!(generation(), purged);
+    edge.stop();
+}
+
 #[test]
 fn a_fill_fetches_anew_what_the_cache_has() {
     let state = tempfile::tempdir().unwrap();
