@@ -37,8 +37,8 @@ impl Numbers {
         (self.0 >> 33) as usize % bound
     }
 
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
+    fn one_of<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())].clone()
     }
 
     fn one_in(&mut self, number: usize) -> bool {
@@ -219,7 +219,7 @@ fn change_something(edge: &Edge, numbers: &mut Numbers) {
     match (numbers.below(8), there) {
         (0, Some(_)) => _ = edge.zones.remove(name(apex).as_ref()),
         (1, Some(slot)) => slot.publish(ZoneState::Expired(None)),
-        (2, Some(slot)) => slot.publish(ZoneState::Pending),
+        (2, Some(slot)) => slot.publish(numbers.one_of(&[ZoneState::Pending, ZoneState::OnDemand { id: 7 }])),
         (3, _) => edge.zones.insert(&Arc::new(ZoneSlot::new(name(apex)))),
         (4, _) => edge.names.renew(&edge.zones),
         (5 | 6, Some(slot)) if slot.serving().is_some() => {
