@@ -57,11 +57,29 @@ __noinline u64 hash_end(struct work *work, u32 at)
 	return hash_lower_case((const u8 *)work->name + at, work->name_bytes - at);
 }
 
+/* Where the longest ancestor of the name begins that is in `covers`; 0 if none is. */
+__noinline int find_cover(struct work *work)
+{
+	if (!work)
+		return 0;
+	for (u32 i = 1; i <= NO_NAME_LABELS_MAX; i++) {
+		u32 at;
+
+		if (i > work->labels)
+			return 0;
+		at = i == work->labels ? work->name_bytes - 1 : work->label_at[i & (LABELS_MAX - 1)];
+		work->cover_hash = hash_end(work, at);
+		if (may_cover(work->cover_hash))
+			return at;
+	}
+	return 0;
+}
+
 /* Takes the answer of the zone whose apex begins at `at` in the name. Without a body, no more is known than that there is no
  * such name. */
-static __always_inline int take_nothing(struct work *work, u32 at, u64 hash)
+static __always_inline int take_nothing(struct work *work, u32 at)
 {
-	int reason = take_answer(work, at, hash, 0, work->dnssec_ok);
+	int reason = take_answer(work, at, work->cover_hash, 0, work->dnssec_ok);
 
 	if (reason != ANSWER_FOUND || work->body_bytes)
 		return reason;
@@ -72,25 +90,13 @@ static __always_inline int take_nothing(struct work *work, u32 at, u64 hash)
 /* Takes the answer that there is no such name: ANSWER_FOUND, or a reason to pass the packet up. */
 __noinline int find_nothing(struct work *work)
 {
-	u32 labels;
+	u32 at;
 
 	if (!work)
 		return PASS_ABSENT;
 	work->no_name = 0;
-	labels = work->labels;
-	if (labels > NO_NAME_LABELS_MAX || is_meta(work->qtype) || may_exist(work->name_hash))
+	if (work->labels > NO_NAME_LABELS_MAX || is_meta(work->qtype) || may_exist(work->name_hash))
 		return PASS_ABSENT;
-	for (u32 i = 1; i <= NO_NAME_LABELS_MAX; i++) {
-		u32 at;
-		u64 hash;
-
-		if (i > labels)
-			break;
-		at = i == labels ? work->name_bytes - 1 : work->label_at[i & (LABELS_MAX - 1)];
-		hash = hash_end(work, at);
-		if (!may_cover(hash))
-			continue;
-		return may_answer_below(hash) ? PASS_ABSENT : take_nothing(work, at, hash);
-	}
-	return PASS_ABSENT;
+	at = find_cover(work);
+	return at && !may_answer_below(work->cover_hash) ? take_nothing(work, at) : PASS_ABSENT;
 }

@@ -188,25 +188,32 @@ static __always_inline int fail_suffix(struct suffix *suffix, u64 name_hash, str
 	return suffix->bits_set >= borne.bits;
 }
 
+/* The number of a place among the attacked that is free, and from now on being written; ATTACKED_MAX if there is none. */
+__noinline int take_attacked_place(u64 key)
+{
+	for (u32 i = 0; i < PROBES; i++) {
+		u32 number = ((u32)(key >> 32) + i) % ATTACKED_MAX;
+		struct attacked *place = bpf_map_lookup_elem(&attacked, &number);
+
+		if (place &&
+		    __sync_val_compare_and_swap(&place->state, ATTACKED_FREE, ATTACKED_WRITTEN) == ATTACKED_FREE)
+			return number;
+	}
+	return ATTACKED_MAX;
+}
+
 /* Takes a place among the attacked for the suffix that begins at `at` in the name: its number plus one, 0 when all are taken. */
 __noinline int add_attacked(struct work *work, u64 key, u32 at)
 {
-	u32 zero = 0, number = 0, bytes;
+	u32 zero = 0, number, bytes;
 	struct attacked_used *used = bpf_map_lookup_elem(&attacked_used, &zero);
-	struct attacked *place = 0;
+	struct attacked *place;
 	const u8 *name;
 
 	if (!work || !used || used->places >= ATTACKED_MAX || at >= NAME_BYTES_MAX || at >= work->name_bytes)
 		return 0;
-	for (u32 i = 0; i < PROBES; i++) {
-		number = ((u32)(key >> 32) + i) % ATTACKED_MAX;
-		place = bpf_map_lookup_elem(&attacked, &number);
-		if (!place)
-			return 0;
-		if (__sync_val_compare_and_swap(&place->state, ATTACKED_FREE, ATTACKED_WRITTEN) == ATTACKED_FREE)
-			break;
-		place = 0;
-	}
+	number = take_attacked_place(key);
+	place = bpf_map_lookup_elem(&attacked, &number);
 	if (!place)
 		return 0;
 	place->key = key;
@@ -229,45 +236,50 @@ __noinline int add_attacked(struct work *work, u64 key, u32 at)
 	return number + 1;
 }
 
-/* Where the zone's name begins, and how many labels stand before it. */
-struct apex {
-	u32 at;
-	u32 labels_below;
-};
-
-static __always_inline struct apex find_apex(const struct work *work)
+/* How many labels stand before the zone's name. Functions like this one are apart so that the verifier goes through what comes
+ * after them once, not once for each number that they may return. */
+__noinline int labels_below_apex(struct work *work)
 {
-	struct apex apex = {work->name_bytes - work->found.apex_bytes, 0};
+	u32 apex_at;
 
-	for (u32 i = 0; i < LABELS_MAX; i++) {
-		if (i >= work->labels || work->label_at[i] >= apex.at)
-			break;
-		apex.labels_below++;
-	}
-	return apex;
+	if (!work)
+		return 0;
+	apex_at = work->name_bytes - work->found.apex_bytes;
+	for (u32 i = 0; i < LABELS_MAX; i++)
+		if (i >= work->labels || work->label_at[i] >= apex_at)
+			return i;
+	return LABELS_MAX;
+}
+
+/* The key of the suffix that has one label more than that of `key`, the one from `start` to `end`. */
+__noinline u64 child_key(struct work *work, u64 key, u32 start, u32 end)
+{
+	const u64 *policy = policy_words();
+
+	if (!policy)
+		return 0;
+	return hash_words(hasher_in(policy, POLICY_NAME_SECRET), key, hash_part(work, start, end - start)) | 1;
 }
 
 /* The name fails: it is counted at the suffix that it belongs to. That one's number, or NO_SUFFIX; `at`: where it begins. */
 static __always_inline int descend(struct work *work, u32 second, u64 *key, u32 *at)
 {
-	struct apex apex = find_apex(work);
-	u32 end = apex.at;
+	u32 below = labels_below_apex(work);
 	int suffix;
 
-	*at = apex.at;
-	*key = hash_part(work, apex.at, work->found.apex_bytes) | 1;
+	*at = work->name_bytes - work->found.apex_bytes;
+	*key = hash_part(work, *at, work->found.apex_bytes) | 1;
 	suffix = find_or_take_suffix(*key, second);
 	for (u32 depth = 0; depth <= DEPTH_MAX && suffix >= 0; depth++) {
-		const u64 *policy = policy_words();
 		u32 start;
 		u64 child;
 		int deeper;
 
 		pass_suffix(suffix, second);
-		if (depth == DEPTH_MAX || depth >= apex.labels_below || !policy)
+		if (depth == DEPTH_MAX || depth >= below)
 			break;
-		start = work->label_at[(apex.labels_below - 1 - depth) & (LABELS_MAX - 1)];
-		child = hash_words(hasher_in(policy, POLICY_NAME_SECRET), *key, hash_part(work, start, end - start)) | 1;
+		start = work->label_at[(below - 1 - depth) & (LABELS_MAX - 1)];
+		child = child_key(work, *key, start, *at);
 		if (!is_heavy(suffix, child >> 32))
 			break;
 		deeper = find_or_take_suffix(child, second);
@@ -275,7 +287,7 @@ static __always_inline int descend(struct work *work, u32 second, u64 *key, u32 
 			break;
 		suffix = deeper;
 		*key = child;
-		*at = end = start;
+		*at = start;
 	}
 	return suffix;
 }
@@ -387,26 +399,22 @@ __noinline int find_heavy(u32 number, u64 child)
 /* Whether the suffix that the name belongs to is attacked. Counts nothing. */
 static __always_inline int is_attacked_above(struct work *work)
 {
-	u32 zero = 0, end;
+	u32 zero = 0, below, end;
 	struct attacked_used *used = bpf_map_lookup_elem(&attacked_used, &zero);
-	struct apex apex;
 	struct suffix *suffix;
 	int number, deeper;
 	u64 key;
 
 	if (!used || !used->places)
 		return 0;
-	apex = find_apex(work);
-	end = apex.at;
-	key = hash_part(work, apex.at, work->found.apex_bytes) | 1;
+	below = labels_below_apex(work);
+	end = work->name_bytes - work->found.apex_bytes;
+	key = hash_part(work, end, work->found.apex_bytes) | 1;
 	number = find_suffix(key);
-	for (u32 depth = 0; depth < DEPTH_MAX && number >= 0 && depth < apex.labels_below; depth++) {
-		const u64 *policy = policy_words();
-		u32 start = work->label_at[(apex.labels_below - 1 - depth) & (LABELS_MAX - 1)];
+	for (u32 depth = 0; depth < DEPTH_MAX && number >= 0 && depth < below; depth++) {
+		u32 start = work->label_at[(below - 1 - depth) & (LABELS_MAX - 1)];
 
-		if (!policy)
-			return 0;
-		key = hash_words(hasher_in(policy, POLICY_NAME_SECRET), key, hash_part(work, start, end - start)) | 1;
+		key = child_key(work, key, start, end);
 		deeper = find_heavy(number, key);
 		if (deeper < 0)
 			break;

@@ -93,6 +93,7 @@ struct work {
 
 	/* answers.h, names.h: what was found, with a copy of what stands behind the question; the OPT record follows it. */
 	struct found found;
+	u64 cover_hash; /* of the end of the name that names.h looks at */
 	u8 no_name;     /* the name surely does not exist, but what it gets can only be had above */
 	u32 slot;
 	u16 answer_flags;
