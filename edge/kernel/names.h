@@ -94,7 +94,6 @@ __noinline int find_nothing(struct work *work)
 
 	if (!work)
 		return PASS_ABSENT;
-	work->no_name = 0;
 	if (work->labels > NO_NAME_LABELS_MAX || is_meta(work->qtype) || may_exist(work->name_hash))
 		return PASS_ABSENT;
 	at = find_cover(work);

@@ -146,6 +146,7 @@ int parapet(struct xdp_md *context)
 	reason = read_message(work, context);
 	if (reason != QUESTION_READ)
 		return pass(work, reason);
+	work->no_name = 0;
 	reason = take_answer(work, 0, work->name_hash, work->qtype, work->dnssec_ok);
 	if (reason == PASS_ABSENT)
 		reason = find_nothing(work);
