@@ -451,7 +451,6 @@ impl Trace {
                 both.compare_samples();
             }
         }
-        both.compare();
     }
 }
 
@@ -466,6 +465,7 @@ fn floods_are_judged_as_above() {
     };
     let mut both = Both::new(&budgets);
     Trace { rest: 4000, ..Trace::new(&both, 1, 50) }.run(&mut both, 6000);
+    both.compare();
     let drops = ["Drop(Client)", "Drop(Prefix)", "Drop(ResponseRate)", "absent: Some(Drop(Client))"];
     both.assert_happened(&[&drops[..], &["Slip(ResponseRate)", "Some(Serve)", "absent: None", "samples"]].concat());
 }
@@ -480,6 +480,7 @@ fn what_is_learned_in_the_long_run_is_learned_as_above() {
     // A day, and the hour of a proof, are over now and then.
     let mut trace = Trace { rest: 100, rest_s: 2 * 86_400, ..trace };
     trace.run(&mut both, 2000);
+    both.compare();
     both.assert_happened(&["Some(Serve)", "absent: None"]);
 }
 
@@ -522,6 +523,7 @@ fn whatever_the_operator_decides_holds_as_above() {
     both.apply(&Defences { mode: DefenceMode::Off, ..Defences::default() });
     let counts = both.kernel.counts();
     trace.run(&mut both, 500);
+    both.compare();
     assert_eq!(both.kernel.counts(), counts, "nothing is looked at");
 }
 
@@ -553,4 +555,5 @@ fn random_sources_are_kept_away_as_above() {
         "Some(Serve)",
     ]);
     trace.run(&mut both, 1000);
+    both.compare();
 }
