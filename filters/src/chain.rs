@@ -1,4 +1,5 @@
-//! The chain: which filter looks at a query after which. The same for all lanes, and the only place that knows the order.
+//! The chain: which filter looks at a query after which. The same for all lanes, and the only place that knows the order, but
+//! for the kernel lane's program: `edge/kernel/filters.h` says the same in C, and `edge/tests/kernel_filters.rs` that it does.
 
 use config::Filter;
 use wire::NameRef;
