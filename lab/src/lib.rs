@@ -51,6 +51,7 @@ pub mod scripted;
 pub mod scripted_router;
 mod servers;
 mod sweep;
+mod tap;
 pub mod topologies;
 mod topology;
 mod wait;
@@ -69,6 +70,7 @@ pub use servers::{
     CacheBuilder, CachePeer, Dnssec, Edge, EdgeBuilder, Knot, Lanes, Named, NamedBuilder, Nsd, PeerBuilder, Server,
     TsigAlgorithm, TsigKey, Updates, ZoneSpec, parapet_binary,
 };
+pub use tap::Tap;
 pub use topology::{Host, Link, Network, Topology};
 pub use wait::until;
 pub use wires::Wire;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rtnetlink::{
-    Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan, RouteMessageBuilder, new_connection,
+    Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder, new_connection,
     packet_route::{
         link::{InfoData, InfoVeth, LinkAttribute, Stats64},
         route::{RouteScope, RouteType},
@@ -48,14 +48,6 @@ impl Netlink {
             LinkMessageBuilder::<LinkUnspec>::new().name(other_name.to_owned()).setns_by_fd(other.as_raw_fd()).build();
         let message = LinkVeth::new(name, other_name).set_info_data(InfoData::Veth(InfoVeth::Peer(peer))).build();
         let doing = format!("making the wire {name} – {other_name}");
-        self.handle.link().add(message).execute().await.map_err(failed(doing))
-    }
-
-    /// A VLAN on an interface.
-    pub(crate) async fn vlan(&self, on: &str, id: u16, name: &str) -> Result<(), LabError> {
-        let index = self.link(on).await?.header.index;
-        let message = LinkVlan::new(name, index, id).build();
-        let doing = format!("making the VLAN {id} on {on}");
         self.handle.link().add(message).execute().await.map_err(failed(doing))
     }
 

@@ -106,14 +106,6 @@ impl Namespace {
         other.netlink(|net| async move { net.up(other_interface).await })
     }
 
-    /// A VLAN on an interface, with the name and the addresses of an interface of its own (802.1Q).
-    pub fn vlan(&self, interface: &str, id: u16, name: &str) -> Result<(), LabError> {
-        self.netlink(|net| async move {
-            net.vlan(interface, id, name).await?;
-            net.up(name).await
-        })
-    }
-
     /// Switch a feature of an interface on or off, in the words of ethtool: `gro`, `txvlan`.
     pub fn set_feature(&self, interface: &str, feature: &str, on: bool) -> Result<(), LabError> {
         self.run("ethtool", &["-K", interface, feature, if on { "on" } else { "off" }]).map(|_| ())

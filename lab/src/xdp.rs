@@ -15,7 +15,8 @@ const PROGRAMS: &str = include_str!("../kernel/wire.bpf.c");
 /// An XDP program that is attached to an interface.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct XdpProgram {
-    id: u64,
+    /// Its number, as `bpftool` and `ip` have it.
+    pub id: u64,
     /// Whether the driver runs it (native mode), or the network stack (generic mode).
     pub is_native: bool,
 }

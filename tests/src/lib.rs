@@ -14,4 +14,4 @@ mod zone_file;
 pub use answer::Answer;
 pub use question::Question;
 pub use random::Random;
-pub use zone_file::{Contents, Signing, ZoneFile, rich_text, served_text};
+pub use zone_file::{Contents, Signing, ZoneFile, rich_questions, rich_text, rich_zones};

@@ -10,6 +10,8 @@ use wire::{NAME_BYTES_MAX, Name, Rtype};
 
 use parapet_lab::Namespace;
 
+use crate::{Question, generator};
+
 /// How a zone is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signing {
@@ -120,6 +122,43 @@ fn sign(tools: &Namespace, folder: &Path, origin: &str, source: &Path, signing: 
     signed
 }
 
+/// The zones of the comparison; every one has a child `served` on the same servers.
+const RICH: [(&str, Signing); 5] = [
+    ("plain.test.", Signing::Unsigned),
+    ("nsec.test.", Signing::Nsec),
+    ("nsec3.test.", Signing::Nsec3),
+    ("optout.test.", Signing::Nsec3OptOut),
+    ("salted.test.", Signing::Nsec3Salted),
+];
+
+/// The rich zone unsigned and signed in every way, and its children; files go to `folder`.
+///
+/// # Panics
+/// When a tool is missing or refuses a zone.
+#[must_use]
+pub fn rich_zones(tools: &Namespace, folder: &Path) -> Vec<ZoneFile> {
+    let mut zones = Vec::new();
+    for (origin, signing) in RICH {
+        let make = |origin: &str, text: &str| ZoneFile::make(tools, folder, origin, text, signing);
+        zones.push(make(origin, &rich_text(origin, signing)));
+        zones.push(make(&format!("served.{origin}"), &served_text(origin)));
+    }
+    zones
+}
+
+/// Questions about those zones, the same for the same seed: about each so many, and a few about each child.
+#[must_use]
+pub fn rich_questions(zones: &[ZoneFile], count: usize, seed: u64) -> Vec<Question> {
+    /// Of a child, which has less to ask for.
+    const CHILD_COUNT_MAX: usize = 600;
+    let mut questions = Vec::new();
+    for (seed, zone) in (seed..).zip(zones) {
+        let count = if zone.origin.starts_with("served.") { count.min(CHILD_COUNT_MAX) } else { count };
+        questions.extend(generator::questions(&zone.contents, count, seed));
+    }
+    questions
+}
+
 /// `tests/data/rich.zone` under `origin`, with what is too long to write down: a name of 255 octets and RRsets that fill
 /// one, many and very many kilobytes.
 #[must_use]
@@ -153,7 +192,7 @@ pub fn rich_text(origin: &str, signing: Signing) -> String {
 
 /// `tests/data/served.zone`: the child `served` of the zone `parent`.
 #[must_use]
-pub fn served_text(parent: &str) -> String {
+fn served_text(parent: &str) -> String {
     format!("$ORIGIN served.{parent}\n{}", include_str!("../data/served.zone").replace("@PARENT@", parent))
 }
 

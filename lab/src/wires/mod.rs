@@ -200,7 +200,7 @@ impl Inner {
 }
 
 /// A tap device in `namespace`, open in this process: its descriptor works from any namespace.
-fn open_tap(namespace: &Namespace, interface: &str) -> Result<SyncDevice, LabError> {
+pub(crate) fn open_tap(namespace: &Namespace, interface: &str) -> Result<SyncDevice, LabError> {
     let open = || {
         let tap = DeviceBuilder::new().name(interface).layer(Layer::L2).enable(false).build_sync()?;
         tap.set_nonblocking(true)?;

@@ -24,11 +24,7 @@ fn rich_zones_are_answered_as_by_the_peers() {
     let (lab, net) = setting::build("answers");
     let zones = setting::rich_zones(&lab, &net);
     let setting = setting::start(lab, net, &zones);
-    let mut questions = Vec::new();
-    for (seed, zone) in (1..).zip(&zones) {
-        let count = if zone.origin.starts_with("served.") { 600 } else { 8_000 };
-        questions.extend(generator::questions(&zone.contents, count, seed));
-    }
+    let questions = parapet_tests::rich_questions(&zones, 8_000, 1);
     assert!(questions.len() >= 20_000, "{} questions", questions.len());
     let outcome = compare_with_peers(&setting, &zones, &questions);
     println!("{} questions, {outcome}", questions.len());

@@ -7,16 +7,7 @@ use std::time::Duration;
 
 use parapet_lab::{Edge, Knot, Lab, Named, Network, Nsd, Topology, ZoneSpec};
 use parapet_tests::compare::{self, Asked, Subject};
-use parapet_tests::{Answer, Question, Signing, ZoneFile, ask, rich_text, served_text};
-
-/// One zone of the comparison; every one but the root has a child `served` on the same servers.
-const RICH: [(&str, Signing); 5] = [
-    ("plain.test.", Signing::Unsigned),
-    ("nsec.test.", Signing::Nsec),
-    ("nsec3.test.", Signing::Nsec3),
-    ("optout.test.", Signing::Nsec3OptOut),
-    ("salted.test.", Signing::Nsec3Salted),
-];
+use parapet_tests::{Answer, Question, ZoneFile, ask};
 
 /// All zones are at the edge within this time.
 const ARRIVAL: Duration = Duration::from_secs(60);
@@ -44,13 +35,7 @@ pub(crate) fn build(name: &str) -> (Lab, Network) {
 
 /// The rich zone unsigned and signed in every way, and its children.
 pub(crate) fn rich_zones(lab: &Lab, net: &Network) -> Vec<ZoneFile> {
-    let mut zones = Vec::new();
-    for (origin, signing) in RICH {
-        let make = |origin: &str, text: &str| ZoneFile::make(net.host("client"), lab.folder(), origin, text, signing);
-        zones.push(make(origin, &rich_text(origin, signing)));
-        zones.push(make(&format!("served.{origin}"), &served_text(origin)));
-    }
-    zones
+    parapet_tests::rich_zones(net.host("client"), lab.folder())
 }
 
 fn network_file(net: &Network, state: &Path, zones: &[ZoneFile]) -> String {
