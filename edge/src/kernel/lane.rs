@@ -266,9 +266,8 @@ impl KernelLane {
     }
 
     /// Takes it off the interfaces, now and for whoever comes after.
-    pub(crate) fn detach(mut self) {
+    pub(crate) fn detach(self) {
         self.set(layout::POLICY_ON, 0);
-        self.forget();
     }
 
     fn forget(&mut self) {
@@ -276,6 +275,15 @@ impl KernelLane {
             pins.forget();
         }
         self.links.clear();
+    }
+}
+
+impl Drop for KernelLane {
+    /// One that answers nothing is of no use to anybody. One that does is kept, if it is to be, whatever ends this daemon.
+    fn drop(&mut self) {
+        if self.get(layout::POLICY_ON) == 0 {
+            self.forget();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use edge::kernel::{AttachMode, KernelStats, LaneStatus};
+use edge::kernel::{KernelStats, LaneStatus};
 use serde::{Deserialize, Serialize};
 
 /// How the kernel lane is.
@@ -105,7 +105,7 @@ const NOT_ATTACHED: &str = "not attached";
 #[cfg(test)]
 mod tests {
     use config::KernelMode;
-    use edge::kernel::InterfaceStatus;
+    use edge::kernel::{AttachMode, InterfaceStatus};
 
     use super::*;
 
