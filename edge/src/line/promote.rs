@@ -250,10 +250,15 @@ impl Finished<'_> {
             body: body.bytes,
             fixups: Fixups::None,
         };
-        let ([soa], [0, 1, 0]) = (body.records.as_slice(), body.counts) else {
+        let soa = match (body.counts, body.records.as_slice()) {
+            ([0, 1, 0], [soa]) => soa,
             // Each name has a proof of its own: that it does not exist is known there, and no more.
-            put(&Entry { counts: [0; 3], body: &[], ..entry });
-            return;
+            ([0, 2..=u16::MAX, 0], _) => {
+                put(&Entry { counts: [0; 3], body: &[], ..entry });
+                return;
+            }
+            // What a DNAME record made of the name does not exist.
+            _ => return,
         };
         // Pointers to the apex at the end of the name, or to what stands behind it, move by as much as that name is longer.
         let moves_from = HEADER_BYTES + self.question.name.as_bytes().len() - apex.as_bytes().len();

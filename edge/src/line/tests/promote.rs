@@ -177,6 +177,11 @@ fn names_that_do_not_exist_get_one_answer_for_all() {
         case.ask(&format!("{name} A"));
         assert!(given_for_no_name(&case, &query("z.example.com A")).is_none(), "{name}");
     }
+    // So is that of one which a DNAME record made another of.
+    let case = promoting(&format!("{EXAMPLE_COM}\nmoved.example.com 60 DNAME nowhere.example.com"));
+    let apex: wire::Name = "example.com".parse().unwrap();
+    case.ask("x.moved.example.com A");
+    assert!(case.slot(apex.as_ref(), 0, false).is_none());
     // A signed zone proves it, to those who want to know.
     let case = promoting(&signed_zone());
     case.ask("x.example.com A do");
