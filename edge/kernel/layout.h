@@ -160,7 +160,7 @@
 #define CPUS_MAX 256
 #define COUNTER_WORDS 128
 #define COUNTER_SEEN 0        /* packets to a service address */
-#define COUNTER_TORN 1        /* given up since the slot was written just then: dropped */
+#define COUNTER_TORN 1        /* given up with the answer half written: dropped. Nothing is known that leads to it */
 #define COUNTER_QUERIES 2     /* IPv4, IPv6: what was answered or dropped here; what is passed up is counted above */
 #define COUNTER_TRUNCATED 4
 #define COUNTER_SLIPPED 5

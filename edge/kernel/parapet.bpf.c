@@ -68,8 +68,10 @@ static __noinline int give(struct work *work, struct xdp_md *context, u32 flags,
 	s32 longer = work->dns_at + bytes - work->frame_bytes;
 
 	flags |= work->flags & (FLAG_RD | FLAG_CD);
-	if (!resize(context, longer - grown) || !write_reply(work, context, flags, opt))
-		return XDP_ABORTED;
+	if (!resize(context, longer - grown) || !write_reply(work, context, flags, opt)) {
+		count_torn(work);
+		return XDP_DROP;
+	}
 	count_answer(work, flags, bytes);
 	return XDP_TX;
 }

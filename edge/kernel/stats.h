@@ -23,6 +23,14 @@ static __always_inline void count_seen(const struct work *work)
 		words[COUNTER_SEEN]++;
 }
 
+static __always_inline void count_torn(const struct work *work)
+{
+	u64 *words = counters_of(work);
+
+	if (words)
+		words[COUNTER_TORN]++;
+}
+
 static __always_inline void count_passed(const struct work *work, u32 reason)
 {
 	u64 *words = counters_of(work);
