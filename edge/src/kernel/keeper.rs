@@ -79,8 +79,9 @@ impl Keeper {
             next = hear(&lane, answers.as_deref(), next);
             thread::park_timeout(BEAT);
         }
-        tender.stop();
         lane.detach();
+        // It may be at work still, on sets that nobody looks at any more.
+        tender.stop();
     }
 }
 
