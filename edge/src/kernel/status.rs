@@ -148,7 +148,7 @@ pub struct KernelStats {
     pub seen: u64,
     /// Those that it answered.
     pub answered: u64,
-    /// Those that it dropped, by the filters' word or since the answer was being written.
+    /// Those that it dropped: by the filters' word, or given up half written.
     pub dropped: u64,
     /// Those that it passed to the sockets, in the order of [`PassReason::ALL`].
     pub passed: [u64; layout::PASSES],
