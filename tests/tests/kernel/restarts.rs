@@ -15,8 +15,9 @@ use crate::scene::{Asked, DEADLINE, INTERFACE, Scene, ZONE, required, status};
 
 /// One question follows another after this time.
 const EVERY: Duration = Duration::from_millis(3);
-/// An answer that has not come after this time does not come.
-const LOST_AFTER: Duration = Duration::from_millis(700);
+/// An answer that has not come after this time does not come. A daemon that starts on a busy machine takes a while until it
+/// reads what its sockets have got already.
+const LOST_AFTER: Duration = Duration::from_secs(5);
 /// Where programs and maps are pinned.
 const BPF: &str = "/sys/fs/bpf";
 

@@ -126,6 +126,8 @@ fn counters_are_what_clients_saw() {
         assert!(by_kernel > 0, "{name}: {:#}", Asked::of(&edge).all);
         if defences == LIMITS {
             assert!(wanted["dropped"] > 0.0 && wanted["truncated"] > 0.0, "no limit was reached: {wanted:?}");
+            let below = Asked::of(&edge).all["dropped"].as_u64();
+            assert!(below.is_some_and(|dropped| dropped > 0), "nothing was dropped below: {:#}", Asked::of(&edge).all);
         }
     }
 }
