@@ -17,7 +17,11 @@ use filters::Filters;
 use zones::Zones;
 
 use super::{Answers, KernelError, KernelLane, Names, interfaces, layout};
-use crate::{Settings, clock::filter_time, settings::UDP_PAYLOAD_BYTES_MIN};
+use crate::{
+    Settings,
+    clock::{BEGINS_AT_US, filter_time},
+    settings::UDP_PAYLOAD_BYTES_MIN,
+};
 
 /// How often it tells the time.
 const BEAT: Duration = Duration::from_millis(20);
@@ -110,11 +114,11 @@ fn tell(lane: &KernelLane, settings: &Settings) {
     let limit = settings.udp_payload_bytes_max.max(UDP_PAYLOAD_BYTES_MIN);
     lane.set(layout::POLICY_UDP_PAYLOAD_BYTES_MAX, limit.into());
     tell_cookies(lane, settings);
-    let monotonic_us = monotonic_us();
     let filter_us = filter_time().us();
-    lane.set(layout::POLICY_FILTER_CLOCK_US, filter_us.wrapping_sub(monotonic_us));
+    // Both read the same clock: that is no measurement.
+    lane.set(layout::POLICY_FILTER_CLOCK_US, BEGINS_AT_US);
     let unix_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
-    lane.set(layout::POLICY_UNIX_CLOCK_US, unix_us.wrapping_sub(monotonic_us));
+    lane.set(layout::POLICY_UNIX_CLOCK_US, unix_us.wrapping_sub(filter_us - BEGINS_AT_US));
     lane.set(layout::POLICY_BEAT_US, filter_us);
 }
 
@@ -134,12 +138,6 @@ fn tell_cookies(lane: &KernelLane, settings: &Settings) {
         lane.set(layout::POLICY_COOKIE_SECRETS, secrets.len() as u64);
     }
     lane.set(layout::POLICY_COOKIES_REQUIRED, settings.cookies_required.into());
-}
-
-/// As `bpf_ktime_get_ns`, which the program asks, in µs.
-fn monotonic_us() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    (now.tv_sec as u64).wrapping_mul(1_000_000).wrapping_add(now.tv_nsec as u64 / 1000)
 }
 
 /// The addresses that the program answers at.
