@@ -28,7 +28,7 @@
 /* What the maps were made for: a daemon that takes them over looks whether that is itself. */
 #define POLICY_VERSION 18
 /* 1: a frame is made longer at its beginning even where it could be at its end, for tests. */
-#define POLICY_ROOM_IN_FRONT 18
+#define POLICY_ROOM_IN_FRONT 19
 /* Hardware addresses of the interfaces that it is attached to, six octets as they lie in memory, 0 behind the last. Frames to
  * others are passed up. With none, all are taken. */
 #define POLICY_MACS 24
