@@ -239,7 +239,8 @@ impl State {
     /// A new period begins: the one before is reckoned up.
     #[inline]
     fn settle(self, clock: &Clock) -> State {
-        if self.get(PERIOD) == clock.period & PERIOD.mask() {
+        // Who has a clock that is a moment behind does not begin the last period once more: each turn would count as one.
+        if PERIOD.since(clock.period, self.get(PERIOD)) <= 1 {
             return self;
         }
         let periods = self.get(PERIODS);
@@ -303,4 +304,23 @@ impl State {
 
     pub(super) const RANK_PROVEN: u64 = 1 << 20;
     pub(super) const RANK_GOOD: u64 = 1 << 21;
+}
+
+#[cfg(test)]
+mod tests {
+    use config::Defences;
+
+    use super::*;
+
+    #[test]
+    fn lanes_whose_clocks_differ_by_a_moment_count_a_period_once() {
+        let limits = Limits::new(&Defences::default());
+        let turn_us = 5 << limits.period_us_bits;
+        let [before, after] = [turn_us - 1, turn_us].map(|us| Clock::new(Now::from_us(us), &limits));
+        let mut state = State::watched(&before).learn(Conduct::Good, &before);
+        for _ in 0..20 {
+            state = state.learn(Conduct::Good, &after).learn(Conduct::Good, &before);
+        }
+        assert_eq!(state.good_periods(), 1);
+    }
 }
