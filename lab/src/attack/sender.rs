@@ -18,7 +18,10 @@ use std::{
 use nix::{
     sys::{
         prctl::set_timerslack,
-        socket::{AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockType, bind, sendmmsg, socket},
+        socket::{
+            AddressFamily, LinkAddr, MsgFlags, MultiHeaders, SockFlag, SockType, bind, sendmmsg, setsockopt, socket,
+            sockopt::SndBufForce,
+        },
     },
     time::{ClockId, clock_gettime},
 };
@@ -35,6 +38,8 @@ const TICK: Duration = Duration::from_micros(200);
 const LATE_MAX: Duration = Duration::from_millis(50);
 /// A flash crowd comes within this time; attacks begin at once.
 const RISE: Duration = Duration::from_secs(3);
+/// Room for frames that the receiver has not taken yet: more than any wire holds.
+const SEND_BUFFER_BYTES: usize = 8 << 20;
 /// Bytes of the largest frame.
 const FRAME_BYTES_MAX: usize = 1514;
 /// Seconds that are recorded one by one, at most; what comes after is added to the last.
@@ -230,6 +235,8 @@ fn open(interface: &str) -> Result<OwnedFd, LabError> {
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
         .map_err(failed("opening a packet socket (needs root)"))?;
     bind(socket.as_raw_fd(), &link_of(interface)?).map_err(failed("binding a packet socket"))?;
+    // An open loop does not wait for who receives: the wire is full before this is.
+    setsockopt(&socket, SndBufForce, &SEND_BUFFER_BYTES).map_err(failed("making room in a packet socket"))?;
     Ok(socket)
 }
 
@@ -332,7 +339,7 @@ impl Sender {
     }
 }
 
-/// Send these frames; how many the wire took.
+/// Send these frames; how many went to the wire, whether it had room for them or not.
 fn send(socket: &OwnedFd, headers: &mut MultiHeaders<LinkAddr>, frames: &[Vec<u8>]) -> Result<usize, LabError> {
     const NOBODY: [Option<LinkAddr>; BATCH_MAX] = [None; BATCH_MAX];
     let mut sent = 0;
@@ -346,8 +353,9 @@ fn send(socket: &OwnedFd, headers: &mut MultiHeaders<LinkAddr>, frames: &[Vec<u8
                 count => sent += count,
             },
             Err(nix::Error::EINTR) => {}
-            // No room on the wire: an open loop does not wait for it.
-            Err(nix::Error::ENOBUFS | nix::Error::EAGAIN) => break,
+            // The wire had no room for this one, and has lost it.
+            Err(nix::Error::ENOBUFS) => sent += 1,
+            Err(nix::Error::EAGAIN) => break,
             Err(errno) => return Err(LabError::errno("sending packets of an attack")(errno)),
         }
     }

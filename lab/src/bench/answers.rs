@@ -32,7 +32,7 @@ const SOURCES: ([u8; 4], u8) = ([10, 64, 0, 0], 16);
 const REFUSED_LEAST: f64 = 0.000_5;
 /// Each name is asked for so often before anything counts, at this rate.
 const WARM_ROUNDS: u32 = 2;
-const WARM_PER_S: u32 = 40_000;
+const WARM_PER_S: u32 = 20_000;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     load::need_two_cores()?;
