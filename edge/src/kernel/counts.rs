@@ -23,7 +23,7 @@ impl fmt::Debug for KernelCounters {
 }
 
 impl KernelCounters {
-    #[cfg_attr(not(feature = "kernel"), expect(dead_code, reason = "there is nobody to read"))]
+    #[cfg_attr(not(feature = "kernel"), allow(dead_code, reason = "there is nobody to read"))]
     pub(super) fn new(words: &'static [AtomicU64], tags: &'static [AtomicU64]) -> Self {
         Self { words, before: sum(words), tags }
     }
