@@ -165,9 +165,19 @@ impl Process {
 
     /// Proportional resident memory of its process group: pages shared by n processes count 1/n for each.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory_bytes("Pss:")
+    }
+
+    /// The part of it that is nobody else's file: what it took for itself. Its program's pages count more or less as others
+    /// run the same program or end.
+    pub fn own_bytes(&self) -> u64 {
+        self.memory_bytes("Pss_Anon:")
+    }
+
+    fn memory_bytes(&self, what: &str) -> u64 {
         let of = |pid: u32| {
             let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            let line = rollup.lines().find(|line| line.starts_with("Pss:"))?;
+            let line = rollup.lines().find(|line| line.starts_with(what))?;
             line.split_whitespace().nth(1)?.parse::<u64>().ok()
         };
         self.group().iter().filter_map(|(pid, _)| of(*pid)).sum::<u64>() * 1024

@@ -115,7 +115,7 @@ fn no_panic_no_growth_and_answers_go_on() {
             over_tcp(&scene, &edge, &mut random);
             still_answers(&scene, &edge);
         }
-        edge.process().resident_bytes()
+        edge.process().own_bytes()
     };
     let before = rounds(WARM_UP_ROUNDS);
     let after = rounds(4);

@@ -21,7 +21,7 @@ fn nth(number: u32) -> Vec<u8> {
 fn a_million_routes() {
     let scene = ScriptedScene::new("million", 1);
     let mut session = scene.establish(0);
-    let before = scene.edge.process().resident_bytes();
+    let before = scene.edge.process().own_bytes();
     let attributes = mandatory(&[OWN_AS, 65001, 65002], [10, 11, 0, 1].into());
     let mut peak = before;
     // Announced, announced again with another path, withdrawn.
@@ -38,13 +38,13 @@ fn a_million_routes() {
             session.send(&message).expect("the session takes it");
             first = last;
         }
-        peak = peak.max(scene.edge.process().resident_bytes());
+        peak = peak.max(scene.edge.process().own_bytes());
     }
     let sent = u64::from(ROUTES);
     let shown = wait_for_neighbour(&scene.edge, &scripted(0), "all of them counted", |neighbour| {
         count(&neighbour["received"]["withdrawn"]) >= sent
     });
-    peak = peak.max(scene.edge.process().resident_bytes());
+    peak = peak.max(scene.edge.process().own_bytes());
     assert_eq!(count(&shown["received"]["announced"]), 2 * sent, "{shown:#}");
     assert_eq!(shown["state"], "established", "{shown:#}");
     assert_eq!(count(&shown["received"]["kept"]), 0, "{shown:#}");

@@ -52,12 +52,12 @@ fn replay(scene: &ScriptedScene, updates: &[mrt::Update]) {
 fn recorded_updates() {
     let scene = ScriptedScene::new("recorded", 1);
     let mut peak = 0;
-    let before = scene.edge.process().resident_bytes();
+    let before = scene.edge.process().own_bytes();
     for file in RECORDED {
         let updates = mrt::updates(file);
         assert!(updates.len() > 200, "{} updates", updates.len());
         replay(&scene, &updates);
-        peak = peak.max(scene.edge.process().resident_bytes());
+        peak = peak.max(scene.edge.process().own_bytes());
     }
     assert!(peak < before + GROWTH_BYTES_MAX, "from {before} to {peak} bytes");
     scene.check_others();
@@ -67,9 +67,9 @@ fn recorded_updates() {
 fn a_full_table() {
     let scene = ScriptedScene::new("table", 1);
     let table = mrt::table(TABLE);
-    let before = scene.edge.process().resident_bytes();
+    let before = scene.edge.process().own_bytes();
     replay(&scene, &table);
-    let peak = scene.edge.process().resident_bytes();
+    let peak = scene.edge.process().own_bytes();
     assert!(peak < before + GROWTH_BYTES_MAX, "from {before} to {peak} bytes");
     scene.check_others();
 }
@@ -81,7 +81,7 @@ fn mutated_updates() {
     let scene = ScriptedScene::new("mutated", SESSIONS);
     let recorded: Vec<mrt::Update> =
         mrt::updates(RECORDED[2]).into_iter().filter(|update| update.four_octet_as).collect();
-    let before = scene.edge.process().resident_bytes();
+    let before = scene.edge.process().own_bytes();
     let mut random = Random::new(SEED);
     for number in 0..SESSIONS {
         let mut session = scene.establish(number);
@@ -105,7 +105,7 @@ fn mutated_updates() {
     let mut session = scene.establish(0);
     session.send(&message(UPDATE, &recorded[0].body)).expect("a right one");
     wait_for_neighbour(&scene.edge, &scripted(0), "it counted", |shown| count(&shown["received"]["updates"]) == 1);
-    let peak = scene.edge.process().resident_bytes();
+    let peak = scene.edge.process().own_bytes();
     assert!(peak < before + GROWTH_BYTES_MAX, "from {before} to {peak} bytes");
     scene.check_others();
 }
