@@ -70,10 +70,12 @@ fn routers_restart_and_get_all_routes_again() {
 fn what_health_withdraws_is_not_kept() {
     let plan = Plan { zone: "checks = [\"www A 192.0.2.80\"]", ..with_restart() };
     let mut scene = Scene::new("restart-health", &plan);
+    // Where both ends connect at once, a router with graceful restart may begin anew: that was before.
+    let flaps = scene.flaps();
     scene.named.update(ZONE, &format!("update delete www.{ZONE} A")).expect("an update");
     scene.wait_for_no_routes();
     assert_eq!(status(&scene.edge)["state"], "down", "{:#}", status(&scene.edge));
-    assert!(scene.flaps().iter().all(|flaps| *flaps == 0), "the sessions stand: {:?}", scene.flaps());
+    assert_eq!(scene.flaps(), flaps, "the sessions stand");
     // Killed now and started again, it is still not well.
     scene.edge.kill().expect("SIGKILL");
     wait_for_loss(&scene, |_| false);
