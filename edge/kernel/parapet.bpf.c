@@ -99,10 +99,6 @@ static __always_inline int answer(struct work *work, struct xdp_md *context)
 	if (!lengthen(work, context, grown))
 		return pass(work, PASS_SIZE);
 	verdict = filters_answer(work);
-	if (verdict == VERDICT_ABOVE) {
-		take_back(work, context, grown);
-		return pass(work, PASS_FILTER);
-	}
 	if (verdict == VERDICT_DROP)
 		return drop(work);
 	if (verdict == VERDICT_SLIP)

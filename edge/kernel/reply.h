@@ -114,16 +114,6 @@ static __always_inline int lengthen(struct work *work, struct xdp_md *context, u
 	return 1;
 }
 
-/* Takes that back. */
-static __always_inline void take_back(struct work *work, struct xdp_md *context, u32 bytes)
-{
-	u32 front = work->front_bytes;
-
-	resize(context, -(s32)(bytes - front));
-	if (front)
-		bpf_xdp_adjust_head(context, front);
-}
-
 /* What the filters let a query have that they would rather not answer: no more octets than it had itself. */
 static __always_inline u32 make_slip(struct work *work, u32 *opt)
 {

@@ -17,7 +17,7 @@
 enum proof { PROOF_NONE, PROOF_COOKIE };
 /* As filters::Kind. */
 enum kind { KIND_ANSWER, KIND_NO_DATA, KIND_NO_NAME, KIND_REFERRAL, KIND_ERROR };
-/* What the filters say. VERDICT_ABOVE: only the lanes above can say it; nothing is counted, nothing has changed. */
+/* What the filters say. VERDICT_ABOVE: of what is not at hand, only the lanes above can say it; nothing has changed. */
 enum verdict { VERDICT_SERVE, VERDICT_SLIP, VERDICT_DROP, VERDICT_ABOVE };
 
 /* What one filter finds (filters' Finding): a penalty of 1 to 99, or one of these. */

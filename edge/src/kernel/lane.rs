@@ -245,9 +245,9 @@ impl KernelLane {
             high.copy_from_slice(&second.to_ne_bytes());
             bytes
         };
-        let filters_seed = pair(layout::POLICY_SEED_0);
         // Without a seed that daemon died before it had tables.
-        (self.taken_over && filters_seed != [0; 2]).then(|| TakenOver {
+        let seed = KernelFilters::seed(&self.program).ok().flatten().filter(|_| self.taken_over);
+        seed.map(|filters_seed| TakenOver {
             filters_seed,
             cookie_secret: (self.get(layout::POLICY_COOKIE_SECRETS) > 0)
                 .then(|| bytes(pair(layout::POLICY_COOKIE_SECRET_0))),
