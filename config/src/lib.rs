@@ -34,8 +34,8 @@ pub use domain_name::{DomainNameError, normalise_domain_name};
 pub use for_node::{UPSTREAM_PREFIX, UnknownNode};
 pub use model::{
     AddressFamily, Anycast, Api, ApiTls, BfdSettings, Catalog, Config, DefenceMode, Defences, DnssecPolicy, Downstream,
-    Filter, FleetMember, Identity, KernelCrash, KernelMode, Key, KeyAlgorithm, Lanes, Limits, LogFormat, Mode,
-    Neighbour, Network, Node, NodeApi, OnDemand, OnExpire, Origin, Roles, RouteAttributes, Service, Timers, Tls,
+    Filter, FleetMember, Identity, KernelAttach, KernelCrash, KernelMode, Key, KeyAlgorithm, Lanes, Limits, LogFormat,
+    Mode, Neighbour, Network, Node, NodeApi, OnDemand, OnExpire, Origin, Roles, RouteAttributes, Service, Timers, Tls,
     TransferLimits, TrustAnchor, Zone, ZoneCheck, Zonemd,
 };
 pub use peek::peek_state_dir;

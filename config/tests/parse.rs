@@ -5,7 +5,8 @@ mod support;
 use std::path::Path;
 
 use config::{
-    Changes, Config, KernelCrash, KernelMode, KeyAlgorithm, Lanes, LogFormat, Network, NodeChange, OnExpire, ShortForm,
+    Changes, Config, KernelAttach, KernelCrash, KernelMode, KeyAlgorithm, Lanes, LogFormat, Network, NodeChange,
+    OnExpire, ShortForm,
 };
 use support::{Files, KEY_FILE};
 
@@ -185,13 +186,14 @@ fn what_is_wrong_with_the_short_form_names_the_option() {
 #[test]
 fn lanes_are_sockets_unless_the_kernel_is_asked_for() {
     assert_eq!(fra(NETWORK).node.lanes, Lanes::default());
-    let lanes =
-        "lanes = { kernel = \"required\", interfaces = [\"eth0\"], kernel_answers = 8, kernel_crash = \"keep\" }";
+    let lanes = "lanes = { kernel = \"required\", interfaces = [\"eth0\"], kernel_answers = 8, \
+                 kernel_attach = \"native\", kernel_crash = \"keep\" }";
     let new = fra(&NETWORK.replace("identity = { nsid = \"fra\" }", lanes));
     let wanted = Lanes {
         kernel: KernelMode::Required,
         interfaces: vec!["eth0".to_owned()],
         kernel_answers: 8,
+        kernel_attach: KernelAttach::Native,
         kernel_crash: KernelCrash::Keep,
     };
     assert_eq!(new.node.lanes, wanted);

@@ -213,7 +213,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "ADDR:PORT", value_parser = config::parse_listen_address)]
     metrics: Option<SocketAddr>,
 
-    /// Short form: whether hot answers are given by a program in the kernel (XDP) [default: sockets].
+    /// Short form: whether hot answers are given by a program in the kernel (XDP) [default: auto].
     #[arg(long, value_enum)]
     lanes: Option<LanesArgument>,
 

@@ -1,7 +1,7 @@
 //! How datagrams are received and sent: what must fit together.
 
 use super::Checker;
-use crate::model::{KernelCrash, KernelMode, Lanes};
+use crate::model::{KernelAttach, KernelCrash, KernelMode, Lanes};
 use crate::reader::{Section, join};
 
 impl Checker<'_, '_> {
@@ -17,10 +17,12 @@ impl Checker<'_, '_> {
             interfaces.push(name.to_owned());
         }
         let kernel = KernelMode::ALL.into_iter().find(|mode| Some(mode.as_str()) == section.text("kernel"));
+        let attach = KernelAttach::ALL.into_iter().find(|way| Some(way.as_str()) == section.text("kernel_attach"));
         Lanes {
             kernel: kernel.unwrap_or_default(),
             interfaces,
             kernel_answers: section.number("kernel_answers"),
+            kernel_attach: attach.unwrap_or_default(),
             kernel_crash: match section.text("kernel_crash") {
                 Some("keep") => KernelCrash::Keep,
                 _ => KernelCrash::Detach,

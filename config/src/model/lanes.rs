@@ -9,6 +9,8 @@ pub struct Lanes {
     pub interfaces: Vec<String>,
     /// How many answers it has room for, at least.
     pub kernel_answers: usize,
+    /// How it is brought to an interface.
+    pub kernel_attach: KernelAttach,
     /// What becomes of it when the daemon dies.
     pub kernel_crash: KernelCrash,
 }
@@ -19,6 +21,7 @@ impl Default for Lanes {
             kernel: KernelMode::default(),
             interfaces: Vec::new(),
             kernel_answers: 65_536,
+            kernel_attach: KernelAttach::default(),
             kernel_crash: KernelCrash::default(),
         }
     }
@@ -28,9 +31,9 @@ impl Default for Lanes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KernelMode {
     /// On every interface that takes it; where none does, the sockets answer.
+    #[default]
     Auto,
     /// The sockets answer.
-    #[default]
     Off,
     /// On every interface, or the node does not start.
     Required,
@@ -46,6 +49,32 @@ impl KernelMode {
             KernelMode::Auto => "auto",
             KernelMode::Off => "off",
             KernelMode::Required => "required",
+        }
+    }
+}
+
+/// How the kernel lane is brought to an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KernelAttach {
+    /// Natively where the driver can, but in generic mode over a virtual wire, and wherever else it must.
+    #[default]
+    Auto,
+    /// Natively, or not at all.
+    Native,
+    /// In generic mode.
+    Generic,
+}
+
+impl KernelAttach {
+    /// All of them.
+    pub const ALL: [KernelAttach; 3] = [KernelAttach::Auto, KernelAttach::Native, KernelAttach::Generic];
+
+    /// As the file has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KernelAttach::Auto => "auto",
+            KernelAttach::Native => "native",
+            KernelAttach::Generic => "generic",
         }
     }
 }

@@ -17,7 +17,7 @@ pub use anycast::{AddressFamily, Anycast, BfdSettings, FleetMember, Neighbour, R
 pub use catalog::Catalog;
 pub use defences::{DefenceMode, Defences, Filter};
 pub use key::{Key, KeyAlgorithm};
-pub use lanes::{KernelCrash, KernelMode, Lanes};
+pub use lanes::{KernelAttach, KernelCrash, KernelMode, Lanes};
 pub use node::{Api, ApiTls, Downstream, Identity, Limits, LogFormat, Node, NodeApi, Roles};
 pub use origin::{Origin, Tls};
 pub use transfer::{DnssecPolicy, Timers, TransferLimits, TrustAnchor, Zonemd};

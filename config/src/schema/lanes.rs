@@ -15,7 +15,7 @@ pub(super) const LANES: Table = single(
         item(
             "kernel",
             Kind::Choice(&["auto", "off", "required"]),
-            "\"off\"",
+            "\"auto\"",
             "The kernel lane. auto: on every interface that takes it, natively, or else in generic mode; where it is not to be \
              had, the sockets answer, and `parapet status` says why. required: without it the node does not start.",
         ),
@@ -30,8 +30,16 @@ pub(super) const LANES: Table = single(
             "kernel_answers",
             Kind::Integer { min: 8, max: KERNEL_ANSWERS_MAX },
             "65536",
-            "How many answers it has room for, rounded up to a power of two: 776 bytes each that the kernel holds, 49 MiB by \
+            "How many answers it has room for, rounded up to a power of two: 818 bytes each that the kernel holds, 51 MiB by \
              default.",
+        ),
+        item(
+            "kernel_attach",
+            Kind::Choice(&["auto", "native", "generic"]),
+            "\"auto\"",
+            "How it is brought to an interface. native: the driver runs it, which is fastest; what it sends natively over a \
+             virtual wire (veth) is lost unless the other end has an XDP program or GRO on. generic: the network stack runs it, \
+             on any interface. auto: natively where the driver can, but generic over a virtual wire.",
         ),
         item(
             "kernel_crash",

@@ -43,7 +43,10 @@ fn tell(status: &LaneStatus) {
         return;
     }
     if let Some(problem) = &status.problem {
-        tracing::warn!("{problem}");
+        match status.wanted {
+            KernelMode::Auto => tracing::info!("no kernel lane, the sockets answer: {problem}"),
+            _ => tracing::warn!("{problem}"),
+        }
     }
     for interface in &status.interfaces {
         let (name, why) = (&interface.name, interface.why.as_deref());
