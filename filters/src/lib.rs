@@ -35,7 +35,7 @@ mod view;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use config::Defences;
 use crossbeam_queue::ArrayQueue;
 use wire::NameRef;
@@ -66,6 +66,8 @@ use sources::Sources;
 pub struct Filters {
     seed: [u64; 2],
     policy: ArcSwap<Policy>,
+    /// The policy that who gives verdicts elsewhere goes by; none if there is nobody.
+    told: ArcSwapOption<Policy>,
     sources: Sources,
     names: Names,
     quarantine: Quarantine,
@@ -92,6 +94,7 @@ impl Filters {
         Filters {
             seed,
             policy: ArcSwap::from_pointee(Policy::new(defences)),
+            told: ArcSwapOption::empty(),
             sources: Sources::within(taker, seed),
             names: Names::within(taker, seed),
             quarantine: Quarantine::default(),
@@ -103,6 +106,16 @@ impl Filters {
     /// From the next batch on these defences hold; what was learned stays.
     pub fn apply(&self, defences: &Defences) {
         self.policy.store(Arc::new(Policy::new(defences)));
+    }
+
+    /// Who gives verdicts elsewhere goes by this policy from now on.
+    pub fn tell(&self, policy: Arc<Policy>) {
+        self.told.store(Some(policy));
+    }
+
+    /// Whether everybody goes by what was applied last.
+    pub fn is_told(&self) -> bool {
+        self.told.load().as_ref().is_none_or(|told| Arc::ptr_eq(told, &self.policy.load()))
     }
 
     /// What holds now.
@@ -133,6 +146,11 @@ impl Filters {
     pub fn found_elsewhere(&self, view: &View<'_>, found: &Found<'_>, times: u32, now: Now) {
         self.names.found(view, found, times, now);
         self.quarantine.served(view, found, times);
+    }
+
+    /// Whether [`Filters::found_elsewhere`] learns anything just now of answers that are no kept ones of an origin.
+    pub fn learns_elsewhere(&self) -> bool {
+        self.names.is_attacked() || self.quarantine.entries() > 0
     }
 
     /// What a verdict depends on, beside the tables, for who gives it elsewhere: 4 words of secret of the hasher of names,

@@ -20,6 +20,7 @@ mod task;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::Config;
@@ -59,6 +60,10 @@ struct Shared {
     watched: Mutex<Watched>,
     learned: ArcSwap<LearnedStatus>,
 }
+
+/// How often, and how many times, an order looks whether everybody goes by it.
+const TOLD_LOOKS_EVERY: Duration = Duration::from_millis(2);
+const TOLD_LOOKS_MAX: u32 = 250;
 
 /// What was decided.
 #[derive(Debug)]
@@ -227,8 +232,20 @@ impl DefencesView {
         }
         // In a flood it counts first, and is kept then.
         self.put_in_force(&mut rules);
+        self.wait_until_told();
         tracing::info!(order = told, "an order changed the defences");
         Ok(OrderGiven { changed: true, not_kept: self.keep_orders(&mut rules), note })
+    }
+
+    /// An order counts when it is acknowledged, in the kernel lane too: it looks every few dozen milliseconds.
+    fn wait_until_told(&self) {
+        for _ in 0..TOLD_LOOKS_MAX {
+            if self.0.filters.is_told() {
+                return;
+            }
+            std::thread::sleep(TOLD_LOOKS_EVERY);
+        }
+        tracing::warn!("the kernel lane has not yet taken note of an order");
     }
 
     /// Has what is kept away answered again.
