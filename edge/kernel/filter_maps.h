@@ -2,12 +2,17 @@
  * plain loads and stores as the program does. layout.h has their sizes. To be included by maps.h. */
 #pragma once
 
-/* filters/src/sources/table.rs: a bucket. `seen`: 10 fingerprints of 12 bits, the newest first, five in each word. */
+/* filters/src/sources/table.rs: a bucket. `seen`: 9 fingerprints of 12 bits, the newest first, five in the first word. */
 struct source_bucket {
 	u64 keys[3];
 	u64 states[3];
 	u64 seen[2];
 };
+
+/* Octets that are nobody's in a line that is written (fetch() in work.h). */
+#define SOURCE_SPARE 63
+#define REPEAT_SPARE 4
+#define RATE_SPARE 56
 
 SHARED_ARRAY(sources, sizeof(struct source_bucket), SOURCE_BUCKETS);
 
@@ -36,7 +41,8 @@ SHARED_ARRAY(slips, sizeof(struct slips), 1);
 
 /* filters/src/names/budget.rs: of answers of a kind to a prefix, and of all answers to it. */
 struct rate_bucket {
-	u64 entries[8];
+	u64 entries[7];
+	u64 spare;
 };
 
 SHARED_ARRAY(answer_rates, sizeof(struct rate_bucket), ANSWER_RATE_BUCKETS);

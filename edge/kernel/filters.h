@@ -196,6 +196,36 @@ static __always_inline void judge(struct chain *chain)
 	source_store(chain->row, work);
 }
 
+/* The question is read, and what there is for it on its way (expect_answer): has all on its way that the chain will ask for. */
+__noinline int filters_expect(struct work *work)
+{
+	const u64 *policy = policy_words();
+	struct source_bucket *row;
+	struct rate_bucket *rates;
+	struct repeat_pair *pair;
+
+	if (!work || !policy || policy[POLICY_ALL_OFF])
+		return 0;
+	hash_source(work, policy);
+	row = source_row(work->source_hash);
+	if (row)
+		fetch(row, SOURCE_SPARE);
+	hash_repeat(work);
+	pair = repeat_pair_of(work->repeat_hash);
+	if (pair)
+		fetch(pair, REPEAT_SPARE);
+	/* Most are asked for what there is. */
+	work->found.subject = subject_of(work, KIND_ANSWER);
+	hash_response(work, policy);
+	rates = answer_rates_of(work);
+	if (rates)
+		fetch(rates, RATE_SPARE);
+	rates = prefix_rates_of(work);
+	if (rates)
+		fetch(rates, RATE_SPARE);
+	return 0;
+}
+
 /* Begins the chain for a query. Says whether there is anything to ask. */
 static __always_inline int chain_begin(struct chain *chain, struct work *work)
 {
@@ -210,7 +240,6 @@ static __always_inline int chain_begin(struct chain *chain, struct work *work)
 	chain->lists = listed_as(work, chain->policy);
 	if (chain->lists & LISTED_ALLOW)
 		return 0;
-	make_hashes(work, chain->policy);
 	chain->row = source_row(work->source_hash);
 	chain->pair = repeat_pair_of(work->repeat_hash);
 	if (!chain->row || !chain->pair)

@@ -7,6 +7,9 @@
 #define IPV4_TAG 0x9e3779b97f4a7c15ULL
 #define IPV6_TAG 0xc2b2ae3d27d4eb4fULL
 
+/* Makes each bit of a type count in both halves of a hash. */
+#define QTYPE_SPREAD 0x9e3779b97f4a7c15ULL
+
 /* A hash function with a secret. */
 struct hasher {
 	u64 secret[4];

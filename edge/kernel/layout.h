@@ -29,6 +29,10 @@
 #define POLICY_VERSION 18
 /* 1: a frame is made longer at its beginning even where it could be at its end, for tests. */
 #define POLICY_ROOM_IN_FRONT 19
+/* 1: each use of a slot is counted; else only those of answers of origins, which SLOT_IS_HIT says of. */
+#define POLICY_COUNT_USES 20
+/* Bumped after each change of `services`. */
+#define POLICY_SERVICES 21
 /* Hardware addresses of the interfaces that it is attached to, six octets as they lie in memory, 0 behind the last. Frames to
  * others are passed up. With none, all are taken. */
 #define POLICY_MACS 24
@@ -68,6 +72,12 @@
 /* What is kept away since its like killed: how much there is of it. */
 #define POLICY_QUARANTINED 104
 
+/* Which addresses may have entries in `listed`: a bit for all whose first bits (16 of IPv4, 32 of IPv6) have the same hash. */
+#define POLICY_LISTED_BITS 128
+#define LISTED_BITS_WORDS 64
+#define LISTED_HASH_FACTOR 2654435769
+#define LISTED_HASH_SHIFT 20
+
 #define MODE_OFF 0
 #define MODE_OBSERVE 1
 #define MODE_ON 2
@@ -101,48 +111,57 @@
  * order, two octets 0; value: one octet. */
 #define SERVICES_MAX 256
 
-/* Array `tags`: one element of 64 bytes a set: the keys of its ways, 0 for none. A key is the hash of the name (that of
- * filters, which hashes it in lower case) plus KEY_FACTOR times (the type * 2 + 1 with DO), and 1 if that is 0. It stands in
- * the set (key >> KEY_SET_SHIFT) & POLICY_SET_MASK. */
+/* Array `tags`: one element a set: u16 for each of its ways, the upper bits of its key, 1 if they are 0; 0 for none. A key is the
+ * hash of the name (that of filters, which hashes it in lower case) plus KEY_FACTOR times (the type * 2 + 1 with DO). It stands
+ * in the set (key >> KEY_SET_SHIFT) & POLICY_SET_MASK. Of keys with the same tag the program looks at the first three. */
 #define WAYS 8
 #define KEY_FACTOR 11400714819323198485
 #define KEY_SET_SHIFT 16
-/* Array `slots`: element set * WAYS + way. Its key, its zone and all else of it hold if SLOT_SEQ is even, and the same
- * before and after they were read. */
-#define SLOT_BYTES 768
+#define KEY_TAG_SHIFT 48
+#define KEY_WAY_SHIFT 40
+/* Array `slots`: element set * WAYS + way: a key is in the way (key >> KEY_WAY_SHIFT) % WAYS, where the program looks first, if
+ * that was free. Its key, its zone and all else of it hold if SLOT_SEQ is even, and the same before and after they were read.
+ * Two lines of memory, all that most answers need. */
+#define SLOT_BYTES 128
 #define SLOT_SEQ 0            /* u64: odd while it is written */
-#define SLOT_KEY 8            /* u64: as in the tag */
+#define SLOT_KEY 8            /* u64 */
 #define SLOT_ZONE 16          /* u32: number of its zone */
 #define SLOT_GENERATION 20    /* u32: of the zone, its low half */
 #define SLOT_EPOCH 24         /* u32: of the table of zones, its low half */
-#define SLOT_TTL_S 28         /* u32: filters' Found::ttl_s; of an answer of an origin as of SLOT_STORED_US */
-#define SLOT_VALID_US 32      /* u64: filter time until which it may be given; 0: as long as its generation */
-#define SLOT_STORED_US 40     /* u64: filter time at which its TTLs began to count down; 0: they do not */
-#define SLOT_USED_US 48       /* u64: filter time of its last use, written by the program once it is a second old */
-#define SLOT_HITS 56          /* u64: uses; added to atomically by the program */
-#define SLOT_SUBJECT 64       /* u64: the subject of filters' response rate */
-#define SLOT_FLAGS 72         /* u16: QR, AA, TC, RCODE of the header, in host order; the program adds RD and CD */
-#define SLOT_QTYPE 74         /* u16; 0: of no question, but what all names get that do not exist (see names.h);
+#define SLOT_TTL_S 28         /* u32: filters' Found::ttl_s; of an answer of an origin as of TEXT_STORED_US */
+#define SLOT_SUBJECT 32       /* u64: the subject of filters' response rate */
+#define SLOT_FLAGS 40         /* u16: QR, AA, TC, RCODE of the header, in host order; the program adds RD and CD */
+#define SLOT_QTYPE 42         /* u16; 0: of no question, but what all names get that do not exist (see names.h);
                                * without a body, each of them gets a proof of its own */
-#define SLOT_ANCOUNT 76       /* u16 */
-#define SLOT_NSCOUNT 78       /* u16 */
-#define SLOT_ARCOUNT 80       /* u16: without OPT */
-#define SLOT_BODY_BYTES 82    /* u16: all behind the question but OPT */
-#define SLOT_BODY_SUM 84      /* u16: its ones' complement sum (RFC 1071) of numbers in network order, as if it began at an
+#define SLOT_ANCOUNT 44       /* u16 */
+#define SLOT_NSCOUNT 46       /* u16 */
+#define SLOT_ARCOUNT 48       /* u16: without OPT */
+#define SLOT_BODY_BYTES 50    /* u16: all behind the question but OPT */
+#define SLOT_BODY_SUM 52      /* u16: its ones' complement sum (RFC 1071) of numbers in network order, as if it began at an
 			       * even offset; itself in host order */
-#define SLOT_NAME_BYTES 86    /* u8 */
-#define SLOT_KIND 87          /* u8: filters::Kind */
-#define SLOT_DNSSEC_OK 88     /* u8: whether it is for clients with DO */
-#define SLOT_IS_HIT 89        /* u8: an answer of an origin: Found::is_hit, and counted as one */
-#define SLOT_FIXUPS 90        /* u8: how many offsets stand at the end of the body's room, the last first, u16 each */
-#define SLOT_FIXUP_KIND 91    /* u8: FIXUP_TTL or FIXUP_POINTER */
-#define SLOT_QUESTION_NAME_BYTES 92 /* u8: FIXUP_POINTER: the length of the name that the pointers are for */
-#define SLOT_APEX_BYTES 93    /* u8: the length of the name of its zone, which SLOT_NAME ends with */
-#define SLOT_NAME 96          /* the name in lower case, zeros behind */
+#define SLOT_NAME_BYTES 54    /* u8 */
+#define SLOT_KIND 55          /* u8: filters::Kind */
+#define SLOT_DNSSEC_OK 56     /* u8: whether it is for clients with DO */
+#define SLOT_IS_HIT 57        /* u8: an answer of an origin: Found::is_hit, and counted as one */
+#define SLOT_FIXUPS 58        /* u8: how many offsets stand before TEXT_FIXUPS_END, the last first, u16 each */
+#define SLOT_FIXUP_KIND 59    /* u8: FIXUP_TTL or FIXUP_POINTER */
+#define SLOT_QUESTION_NAME_BYTES 60 /* u8: FIXUP_POINTER: the length of the name that the pointers are for */
+#define SLOT_APEX_BYTES 61    /* u8: the length of the name of its zone, which the name ends with */
+#define SLOT_IS_LONG 62       /* u8: name and body stand in `texts` */
+#define SLOT_USED 64          /* u32: filter time of its last use in units of 2^USED_US_BITS us, written by the program */
+#define SLOT_HITS 68          /* u32: uses, as far as POLICY_COUNT_USES has them counted; added to atomically by the program */
+#define SLOT_TEXT 72          /* the name in lower case, zeros behind to the end of its last word; then the body */
+#define SHORT_WORDS 7         /* and so much of both together, without fixups; what is more is long */
+#define USED_US_BITS 20
+/* Array `texts`: of the slot with the same number, if that is long. */
+#define TEXT_BYTES 688
 #define NAME_BYTES_MAX 128
-#define SLOT_BODY 224
 #define BODY_BYTES_MAX 544
-/* Offsets of TTLs in the body: SLOT_STORED_US says since when they count down. */
+#define TEXT_FIXUPS_END 672
+/* FIXUP_TTL: filter time until which it may be given, and at which its TTLs began to count down; u64 both. */
+#define TEXT_VALID_US 672
+#define TEXT_STORED_US 680
+/* Offsets of TTLs in the body. */
 #define FIXUP_TTL 1
 /* Offsets of compression pointers in the body: they move with the length of the name asked for. */
 #define FIXUP_POINTER 2
@@ -180,9 +199,8 @@
 #define PASS_OLD 5            /* there is one, of an older snapshot, or its time is over */
 #define PASS_SIZE 6           /* it is larger than the client takes, or than its frame can be made */
 #define PASS_BUSY 7           /* it is being written */
-#define PASS_FILTER 8         /* the filters' word on it can only be said above */
-#define PASS_PACKET 9         /* a fragment, wrong lengths or sum, or a source that nobody can be answered at */
-#define PASSES 10
+#define PASS_PACKET 8         /* a fragment, wrong lengths or sum, or a source that nobody can be answered at */
+#define PASSES 9
 
 /* The filters' tables, in maps of their own (filter_maps.h): the same memory for all lanes and for the program. Their sizes are
  * those of filters::layout. Each number of buckets, sets, words and cells is a power of two.

@@ -1,4 +1,4 @@
-/* All maps of the program. Their sizes as they stand here are the least; the loader makes `tags` and `slots` larger. */
+/* All maps of the program. Their sizes as they stand here are the least; the loader makes `tags`, `slots` and `texts` larger. */
 #pragma once
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -23,8 +23,9 @@ typedef __s64 s64;
 
 SHARED_ARRAY(policy, POLICY_WORDS * 8, 1);
 SHARED_ARRAY(generations, 8, GENERATIONS);
-SHARED_ARRAY(tags, 64, 1);
+SHARED_ARRAY(tags, WAYS * 2, 1);
 SHARED_ARRAY(slots, SLOT_BYTES, WAYS);
+SHARED_ARRAY(texts, TEXT_BYTES, WAYS);
 SHARED_ARRAY(exists, 8, EXISTS_WORDS);
 SHARED_ARRAY(covers, 8, COVERS_WORDS);
 SHARED_ARRAY(counters, COUNTER_WORDS * 8, CPUS_MAX);

@@ -176,13 +176,31 @@ static __always_inline enum packet read_packet(struct work *work, const struct x
 	return type == ETHERTYPE_IPV6 ? read_ipv6(work, frame + at, end) : PACKET_OTHER;
 }
 
-/* Whether this node answers at the address and port. */
-static __always_inline int is_service(const struct work *work)
+/* Looks the address and port up, and remembers them. */
+static __noinline int find_service(struct work *work, u64 number)
 {
 	struct service service = {.port = work->target_port};
+	const u64 *target = (const u64 *)work->target;
 
 	__builtin_memcpy(service.address, work->target, 16);
-	return bpf_map_lookup_elem(&services, &service) != 0;
+	if (!bpf_map_lookup_elem(&services, &service))
+		return 0;
+	work->service[0] = target[0];
+	work->service[1] = target[1];
+	work->service_port = work->target_port;
+	work->service_known = number;
+	return 1;
+}
+
+/* Whether this node answers at the address and port: mostly it is the same that was asked before. */
+static __always_inline int is_service(struct work *work)
+{
+	u64 number = policy_word(POLICY_SERVICES);
+	const u64 *target = (const u64 *)work->target;
+
+	return (number && work->service_known == number && work->service[0] == target[0] &&
+		work->service[1] == target[1] && work->service_port == work->target_port) ||
+	       find_service(work, number);
 }
 
 static __always_inline void swap_macs(u8 *frame)

@@ -51,14 +51,13 @@ static __always_inline int is_on(struct work *work)
 /* Copies the message out of the frame, and reads it. */
 static __always_inline u32 read_message(struct work *work, struct xdp_md *context)
 {
-	u32 bytes = work->dns_bytes, reason;
+	u32 bytes = work->dns_bytes;
 
 	if (bytes < HEADER_BYTES + 1 + QUESTION_END_BYTES || bytes > MESSAGE_BYTES_MAX)
 		return PASS_UNUSUAL;
 	if (bpf_xdp_load_bytes(context, work->dns_at, work->message, bytes))
 		return PASS_PACKET;
-	reason = read_question(work);
-	return reason == QUESTION_READ && work->has_cookie ? (u32)check_cookie(work) : reason;
+	return read_question(work);
 }
 
 /* Writes what there is for the client into the frame, which is so much longer already. */
@@ -112,15 +111,19 @@ static __always_inline int answer(struct work *work, struct xdp_md *context)
 	return XDP_TX;
 }
 
-/* There is no answer at hand, for this reason: passed up, unless the filters have it dropped or slipped whatever it is. */
+/* The filters have it dropped or slipped, whatever there is for it. */
+static __always_inline int withhold(struct work *work, struct xdp_md *context, enum verdict verdict)
+{
+	work->front_bytes = 0;
+	return verdict == VERDICT_DROP ? drop(work) : slip(work, context, 0);
+}
+
+/* There is no answer at hand, for this reason: passed up, unless the filters will not have it answered. */
 static __always_inline int leave(struct work *work, struct xdp_md *context, u32 reason)
 {
 	enum verdict verdict = filters_absent(work);
 
-	work->front_bytes = 0;
-	if (verdict == VERDICT_DROP)
-		return drop(work);
-	return verdict == VERDICT_SLIP ? slip(work, context, 0) : pass(work, reason);
+	return verdict == VERDICT_ABOVE ? pass(work, reason) : withhold(work, context, verdict);
 }
 
 SEC("xdp")
@@ -129,22 +132,37 @@ int parapet(struct xdp_md *context)
 	u32 zero = 0, reason;
 	struct work *work = bpf_map_lookup_elem(&works, &zero);
 	enum packet packet;
+	int is_attacked;
 
 	if (!work)
 		return XDP_PASS;
 	packet = read_packet(work, context);
 	if (packet == PACKET_OTHER || !is_service(work))
 		return XDP_PASS;
+	/* What is far away in memory is on its way first. */
+	reason = packet == PACKET_ODD ? PASS_PACKET : read_message(work, context);
+	is_attacked = random_source_armed();
+	if (reason == QUESTION_READ) {
+		if (!is_attacked)
+			expect_answer(answer_key(work->name_hash, work->qtype, work->dnssec_ok));
+		filters_expect(work);
+	}
 	work->cpu = bpf_get_smp_processor_id();
 	count_seen(work);
 	if (!is_on(work))
 		return pass(work, PASS_OFF);
-	if (packet == PACKET_ODD)
-		return pass(work, PASS_PACKET);
-	reason = read_message(work, context);
+	if (reason == QUESTION_READ && work->has_cookie)
+		reason = check_cookie(work);
 	if (reason != QUESTION_READ)
 		return pass(work, reason);
 	work->no_name = 0;
+	/* Most of what comes is dropped for its source alone: nothing need be looked for. */
+	if (is_attacked) {
+		enum verdict verdict = filters_absent(work);
+
+		if (verdict != VERDICT_ABOVE)
+			return withhold(work, context, verdict);
+	}
 	reason = take_answer(work, 0, work->name_hash, work->qtype, work->dnssec_ok);
 	if (reason == PASS_ABSENT)
 		reason = find_nothing(work);

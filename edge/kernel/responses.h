@@ -9,7 +9,7 @@
 #define RATE_TIME_MASK ((1ULL << RATE_TIME_BITS) - 1)
 #define RATE_OVER_MASK (63ULL << RATE_TIME_BITS)
 #define RATE_TAG_MASK (~(RATE_TIME_MASK | RATE_OVER_MASK))
-#define RATE_ENTRIES 8
+#define RATE_ENTRIES 7
 /* As much as the share of two seconds may come at once; no debt is longer than a minute. */
 #define RATE_BURST_UNITS 500000
 #define RATE_DEBT_UNITS_MAX 15000000
@@ -36,6 +36,8 @@ static __always_inline u32 rate_least(const struct rate_bucket *bucket, u64 now)
 	for (u32 i = 0; i < RATE_ENTRIES; i++) {
 		u64 debt = rate_debt(bucket->entries[i], now);
 
+		if (!debt)
+			return i;
 		if (debt < least_debt) {
 			least_debt = debt;
 			least = i;
@@ -70,7 +72,9 @@ __noinline u32 rate_take(struct rate_bucket *bucket, u64 hash, u64 cost, u64 now
 		entry = bucket->entries[place];
 		debt = rate_debt(entry, now);
 	} else {
-		place = rate_least(bucket, now) & (RATE_ENTRIES - 1);
+		place = rate_least(bucket, now);
+		if (place >= RATE_ENTRIES)
+			return 0;
 	}
 	if (debt + cost > RATE_BURST_UNITS) {
 		u64 over = (entry + (1ULL << RATE_TIME_BITS)) & RATE_OVER_MASK;
@@ -88,25 +92,53 @@ static __always_inline u32 above_finding(u32 above, u32 slip)
 	return slip && (above - 1) % slip == 0 ? FINDING_SLIP : FINDING_DROP;
 }
 
+/* The subject of an answer to this very question (filters/src/names/response.rs). */
+static __always_inline u64 subject_of(const struct work *work, enum kind kind)
+{
+	return work->name_hash + ((u64)work->qtype << 8 | kind) * QTYPE_SPREAD;
+}
+
+/* Makes the hash of what is answered to which prefix. */
+static __always_inline void hash_response(struct work *work, const u64 *policy)
+{
+	work->response_hash =
+		hash_words(hasher_in(policy, POLICY_NAME_SECRET), work->prefix_hash, work->found.subject);
+}
+
+static __always_inline struct rate_bucket *answer_rates_of(const struct work *work)
+{
+	u32 at = work->response_hash & (ANSWER_RATE_BUCKETS - 1);
+
+	return bpf_map_lookup_elem(&answer_rates, &at);
+}
+
+static __always_inline struct rate_bucket *prefix_rates_of(const struct work *work)
+{
+	u32 at = work->prefix_hash & (PREFIX_RATE_BUCKETS - 1);
+
+	return bpf_map_lookup_elem(&prefix_rates, &at);
+}
+
 /* An answer that is about to go out to an unproven source. A known-good one above its budget is always told to come back
  * over TCP. */
-static __always_inline u32 response_finding(const struct work *work, const u64 *policy)
+static __always_inline u32 response_finding(struct work *work, const u64 *policy)
 {
-	u64 hash = hash_words(hasher_in(policy, POLICY_NAME_SECRET), work->prefix_hash, work->found.subject);
-	u32 answer_at = hash & (ANSWER_RATE_BUCKETS - 1), prefix_at = work->prefix_hash & (PREFIX_RATE_BUCKETS - 1);
-	struct rate_bucket *bucket = bpf_map_lookup_elem(&answer_rates, &answer_at);
+	struct rate_bucket *bucket;
 	u32 slip = policy[POLICY_SLIP], above;
 
+	if (work->found.kind != KIND_ANSWER || work->found.subject != subject_of(work, KIND_ANSWER))
+		hash_response(work, policy);
+	bucket = answer_rates_of(work);
 	if (!bucket)
 		return FINDING_FINE;
 	if (work->known_good && slip > 1)
 		slip = 1;
-	above = rate_take(bucket, hash, policy[POLICY_RESPONSE_COST], work->now_us);
+	above = rate_take(bucket, work->response_hash, policy[POLICY_RESPONSE_COST], work->now_us);
 	if (above)
 		return above_finding(above, slip);
 	if (work->known_good)
 		return FINDING_FINE;
-	bucket = bpf_map_lookup_elem(&prefix_rates, &prefix_at);
+	bucket = prefix_rates_of(work);
 	if (!bucket)
 		return FINDING_FINE;
 	above = rate_take(bucket, work->prefix_hash, policy[POLICY_RESPONSE_PREFIX_COST], work->now_us);

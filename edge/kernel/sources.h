@@ -17,6 +17,7 @@
 #define PRINT_BITS 12
 #define PRINT_MASK ((1ULL << PRINT_BITS) - 1)
 #define PRINTS_MASK ((1ULL << (5 * PRINT_BITS)) - 1)
+#define OLDER_PRINTS_MASK ((1ULL << (4 * PRINT_BITS)) - 1)
 #define PRINT_ONES 0x0001001001001001ULL
 #define PRINT_HIGHS (PRINT_ONES << (PRINT_BITS - 1))
 
@@ -26,8 +27,6 @@
 
 #define REPEAT_TTL_S_MAX 86400
 #define REPEAT_UNIT_US_BITS 14
-/* Makes each bit of a type count in both halves of a hash. */
-#define QTYPE_SPREAD 0x9e3779b97f4a7c15ULL
 
 /* An address as two numbers, and whether it is of IPv4. */
 struct address {
@@ -54,8 +53,8 @@ static __always_inline u64 source_key(const struct address *address)
 	return address->high > KEY_IPV6_MIN ? address->high : KEY_IPV6_MIN;
 }
 
-/* Makes the hashes that all tables are looked up by. */
-static __always_inline void make_hashes(struct work *work, const u64 *policy)
+/* Makes the hashes of who asks. */
+static __always_inline void hash_source(struct work *work, const u64 *policy)
 {
 	struct address address = address_of(work->source);
 	u64 prefix = address.is_ipv4 ? (u32)address.low & policy[POLICY_IPV4_MASK]
@@ -65,7 +64,20 @@ static __always_inline void make_hashes(struct work *work, const u64 *policy)
 	work->source_key = source_key(&address);
 	work->source_hash = hash_words(hasher_in(policy, POLICY_SOURCE_SECRET), work->source_key, 0);
 	work->prefix_hash = hash_words(hasher_in(policy, POLICY_NAME_SECRET), prefix, tag);
+}
+
+/* Makes the hash of who asks for what. */
+static __always_inline void hash_repeat(struct work *work)
+{
 	work->repeat_hash = (work->source_hash ^ work->name_hash) + work->qtype * QTYPE_SPREAD;
+}
+
+static __always_inline int may_be_listed(const struct address *address, const u64 *policy)
+{
+	u32 first = address->is_ipv4 ? (u32)address->low >> 16 : (u32)(address->high >> 32);
+	u32 bit = first * (u32)LISTED_HASH_FACTOR >> LISTED_HASH_SHIFT;
+
+	return policy[POLICY_LISTED_BITS + bit / 64] >> bit % 64 & 1;
 }
 
 /* The LISTED_... bits of its source. */
@@ -75,8 +87,8 @@ static __always_inline u32 listed_as(const struct work *work, const u64 *policy)
 	struct listed_key key = { .prefix_bits = 128 };
 	u32 *lists;
 
-	/* Nearly nobody has lists: a look-up in a trie is dear. */
-	if (!(policy[POLICY_LISTED] & (address.is_ipv4 ? 1 : 2)))
+	/* A look-up in a trie is dear, and hardly anybody is on a list. */
+	if (!(policy[POLICY_LISTED] & (address.is_ipv4 ? 1 : 2)) || !may_be_listed(&address, policy))
 		return 0;
 	__builtin_memcpy(key.address, work->source, 16);
 	lists = bpf_map_lookup_elem(&listed, &key);
@@ -154,7 +166,7 @@ static __always_inline int has_print(u64 prints, u64 print)
 
 static __always_inline int row_was_seen(const struct source_bucket *row, u64 hash)
 {
-	return has_print(row->seen[0], print_of(hash)) || has_print(row->seen[1], print_of(hash));
+	return has_print(row->seen[0], print_of(hash)) || has_print(row->seen[1] & OLDER_PRINTS_MASK, print_of(hash));
 }
 
 static __always_inline void row_note(struct source_bucket *row, u64 hash)
@@ -162,7 +174,7 @@ static __always_inline void row_note(struct source_bucket *row, u64 hash)
 	u64 newer = row->seen[0], older = row->seen[1];
 
 	row->seen[0] = (newer << PRINT_BITS | print_of(hash)) & PRINTS_MASK;
-	row->seen[1] = (older << PRINT_BITS | newer >> (4 * PRINT_BITS)) & PRINTS_MASK;
+	row->seen[1] = (older << PRINT_BITS | newer >> (4 * PRINT_BITS)) & OLDER_PRINTS_MASK;
 }
 
 /* A source that has no place yet: which it gets now, and whether it was never heard of. */
@@ -265,7 +277,7 @@ static __always_inline u32 repeat_left(u64 place, u64 now_us)
 
 static __always_inline int repeat_is_of(u64 place, u64 hash)
 {
-	return place >> 32 == hash >> 32;
+	return place >> 40 == hash >> 40;
 }
 
 /* It asks again for what it was given. */
@@ -296,7 +308,7 @@ static __always_inline void repeat_give(struct repeat_pair *pair, u64 question, 
 	u32 at = question & 1;
 	u64 here = pair->places[at], there = pair->places[at ^ 1];
 	u64 holds_us = (ttl_s < REPEAT_TTL_S_MAX ? ttl_s : REPEAT_TTL_S_MAX) * 1000000ULL;
-	u64 given = (question & ~0xffffffffULL) | (u32)((now_us + holds_us) >> REPEAT_UNIT_US_BITS);
+	u64 given = (question & ~((1ULL << 40) - 1)) | (u32)((now_us + holds_us) >> REPEAT_UNIT_US_BITS);
 
 	if (repeat_is_of(here, question))
 		pair->places[at] = given;

@@ -62,6 +62,11 @@ struct work {
 	u64 address_sum;
 	u8 is_ipv6;
 
+	/* The service that was asked last, and POLICY_SERVICES when it was looked up; 0: none. */
+	u64 service[2];
+	u16 service_port;
+	u64 service_known;
+
 	/* question.h: the question's name in lower case, with its length octets and the root; zeros to the end of its last word.
 	 * The message as it came stands behind that, so that whatever is read from an octet of the name on stays in here; its
 	 * question begins with a whole word. */
@@ -112,7 +117,7 @@ struct work {
 	u8 known_good;
 	struct score score;
 	/* sources.h: the source, its place in its row (or PLACES) and what is to stand there in the end; whether it was never
-	 * heard of; hashes of it, its prefix, and of it with what it asks for. */
+	 * heard of; hashes of it, its prefix, and of it with what it asks for. responses.h: of its prefix with what it is given. */
 	u8 is_first;
 	u32 source_place;
 	u64 source_key;
@@ -120,6 +125,7 @@ struct work {
 	u64 source_hash;
 	u64 prefix_hash;
 	u64 repeat_hash;
+	u64 response_hash;
 };
 
 /* Filter time to the microsecond, where the tick will not do: to read that clock takes a tenth of all that an answer does. */
@@ -134,6 +140,17 @@ static __always_inline u64 exact_us(void)
 #define compiler_barrier() asm volatile("" ::: "memory")
 /* What the compiler knows of a number it may not make use of from here on: the verifier knows less, and is to see a bound. */
 #define verified(number) asm volatile("" : "+r"(number))
+
+/* Has a line of memory on its way while other work goes on. An answer needs a handful of tables of many megabytes, and a wait
+ * for one of them is as long as a quarter of all the rest. There is no instruction for it here; but a processor waits for
+ * what it reads, and not for what it writes: so each line that is written later anyway has an octet that is nobody's. */
+#define fetch(line, spare) (*((volatile u8 *)(line) + (spare)) = 0)
+/* The same where there is no such octet: a load, which waits a little. */
+#define touch(line)                                                                              \
+	do {                                                                                     \
+		u64 nothing;                                                                     \
+		asm volatile("%0 = *(u64 *)(%1 + 0)" : "=r"(nothing) : "r"(line));               \
+	} while (0)
 
 /* What reads before it and after it are not exchanged across. x86 exchanges none; elsewhere an addition with a result is a
  * full barrier. */

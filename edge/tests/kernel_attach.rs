@@ -4,7 +4,7 @@
 
 use std::{env, fs, net::SocketAddr, path::PathBuf, process::Command};
 
-use config::{Defences, KernelCrash, KernelMode, Lanes};
+use config::{Defences, KernelAttach, KernelCrash, KernelMode, Lanes};
 use edge::kernel::{AttachMode, InterfaceStatus, KernelError, KernelLane, LaneStatus, Wanted, open};
 use nix::sched::{CloneFlags, unshare};
 
@@ -56,7 +56,8 @@ fn interface(status: &LaneStatus) -> InterfaceStatus {
 fn it_is_native_where_the_driver_has_that_and_goes_when_it_is_dropped() {
     let network = Network::new("native");
     for _ in 0..2 {
-        let (lane, status) = network.open("one", &lanes(KernelMode::Required)).unwrap();
+        let natively = Lanes { kernel_attach: KernelAttach::Native, ..lanes(KernelMode::Required) };
+        let (lane, status) = network.open("one", &natively).unwrap();
         let wanted =
             InterfaceStatus { name: "near".to_owned(), mode: Some(AttachMode::Native), why: None, taken_over: false };
         assert_eq!((interface(&status), status.problem, status.answers_max), (wanted, None, 8));
@@ -72,6 +73,25 @@ fn it_is_generic_where_the_driver_has_no_more() {
     let found = interface(&status);
     assert_eq!((found.mode, lane.is_some()), (Some(AttachMode::Generic), true), "{found:?}");
     assert!(found.why.is_some_and(|why| why.starts_with("not natively: ")));
+}
+
+#[test]
+fn a_virtual_wire_is_taken_natively_only_when_that_is_asked_for() {
+    let network = Network::new("veth");
+    for (way, mode) in [
+        (KernelAttach::Auto, AttachMode::Generic),
+        (KernelAttach::Generic, AttachMode::Generic),
+        (KernelAttach::Native, AttachMode::Native),
+    ] {
+        let wanted = Lanes { kernel_attach: way, ..lanes(KernelMode::Required) };
+        let (_lane, status) = network.open("one", &wanted).unwrap();
+        let found = interface(&status);
+        assert_eq!((found.mode, found.why.is_some()), (Some(mode), way == KernelAttach::Auto), "{found:?}");
+    }
+    let wanted =
+        Lanes { interfaces: vec!["lo".to_owned()], kernel_attach: KernelAttach::Native, ..lanes(KernelMode::Required) };
+    let refused = network.open("one", &wanted).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("not to be had on lo: not natively: "), "{refused}");
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl Both {
         let kernel = Arc::clone(tables.filters());
         let above = Arc::new(Filters::within(defences, SEED, &mut Arrays(&above_memory)).unwrap());
         let array = |name| program.array(name).unwrap();
-        let answers = Answers::new(array("tags"), array("slots"), array("generations"));
+        let answers = Answers::new(program.tags().unwrap(), array("slots"), array("texts"), array("generations"));
         let (kernel_lane, lane) = (kernel.lane(), above.lane());
         let mut both = Both {
             program,

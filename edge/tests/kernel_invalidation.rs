@@ -87,7 +87,7 @@ impl Node {
         let kernel = KernelFilters::new(&mut program, &defences, SEED).unwrap();
         let array = |name| program.array(name).unwrap();
         let (policy, generations) = (array("policy"), array("generations"));
-        let answers = Answers::new(array("tags"), array("slots"), generations);
+        let answers = Answers::new(program.tags().unwrap(), array("slots"), array("texts"), generations);
         let names = Names::new(array("exists"), array("covers"), NameHasher::new(SEED));
         let zones = Zones::with_generations(generations).watched_by(Arc::new(names));
         let settings = Settings::default();

@@ -78,7 +78,7 @@ impl Edge {
         let filters = Arc::new(Filters::within(&defences, SEED, &mut Arrays(&program)).unwrap());
         let names = Arc::new(Names::new(array("exists"), array("covers"), NameHasher::new(SEED)));
         let zones = Zones::with_generations(generations).watched_by(Arc::clone(&names) as _);
-        let answers = Answers::new(array("tags"), array("slots"), generations);
+        let answers = Answers::new(program.tags().unwrap(), array("slots"), array("texts"), generations);
         let policy_words = filters.policy_words();
         let words =
             [(l::POLICY_ON, 1), (l::POLICY_SILENT_US, i64::MAX as u64), (l::POLICY_UDP_PAYLOAD_BYTES_MAX, 1232)];

@@ -3,7 +3,13 @@
 
 mod support;
 
-use std::{sync::Arc, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, AtomicU64},
+    },
+    time::Duration,
+};
 
 use config::Defences;
 use edge::{
@@ -51,7 +57,8 @@ fn message(qname: &str) -> Vec<u8> {
 fn nothing_is_allocated_where_answers_are_promoted() {
     let generations = words(l::GENERATIONS);
     let slots = words(SETS * l::WAYS * l::SLOT_BYTES / 8);
-    let answers = Answers::new(words(SETS * l::WAYS), slots, generations);
+    let tags = Box::leak((0..SETS * l::WAYS).map(|_| AtomicU16::new(0)).collect());
+    let answers = Answers::new(tags, slots, words(SETS * l::WAYS * l::TEXT_BYTES / 8), generations);
     let zones = Zones::with_generations(generations);
     let slot = Arc::new(ZoneSlot::new("example.com".parse().unwrap()));
     slot.publish(ZoneState::Serving(Arc::new(example_com())));

@@ -1,8 +1,9 @@
 //! The table of answers that the kernel lane gives: lanes put there what they were asked for, whole and ready to be sent.
 //!
 //! ```text
-//! tags:  set ──▶ keys of 8 ways            key = hash of the name, type, DO
+//! tags:  set ──▶ tags of 8 ways            key = hash of the name, type, DO; tag = 16 bits of it
 //! slots: set, way ──▶ seq, question, stamp, body      written by whoever makes seq odd; read by the program
+//! texts: set, way ──▶ name and body of what has no room in a slot
 //! ```
 //!
 //! Its size is fixed. In a full set the least recently used answer makes room, but only for what was asked for before: a
@@ -17,15 +18,16 @@ use std::sync::atomic::{
 };
 
 use super::layout::*;
-use super::slot::{Entry, SLOT_WORDS, Slot, Stamp};
+use super::slot::{Entry, SLOT_WORDS, Slot, Stamp, TEXT_WORDS, Words};
 
 /// Questions that are remembered so that the second one is known as such.
 const ASKED_PLACES: usize = 1 << 16;
 
 /// The table.
 pub struct Answers {
-    tags: &'static [AtomicU64],
+    tags: &'static [AtomicU16],
     slots: &'static [AtomicU64],
+    texts: &'static [AtomicU64],
     /// As [`zones::Zones::with_generations`] has them.
     generations: &'static [AtomicU64],
     set_mask: usize,
@@ -53,7 +55,19 @@ pub struct Place {
 #[inline]
 pub fn key(name_hash: u64, qtype: u16, dnssec_ok: bool) -> u64 {
     let kind = u64::from(qtype) << 1 | u64::from(dnssec_ok);
-    name_hash.wrapping_add(kind.wrapping_mul(KEY_FACTOR as u64)).max(1)
+    name_hash.wrapping_add(kind.wrapping_mul(KEY_FACTOR as u64))
+}
+
+/// The way of its set that a key has if it can.
+#[inline]
+fn home_of(key: u64) -> usize {
+    (key >> KEY_WAY_SHIFT) as usize % WAYS
+}
+
+/// What stands for a key among the tags.
+#[inline]
+fn tag_of(key: u64) -> u16 {
+    ((key >> KEY_TAG_SHIFT) as u16).max(1)
 }
 
 impl fmt::Debug for Answers {
@@ -63,13 +77,19 @@ impl fmt::Debug for Answers {
 }
 
 impl Answers {
-    /// An empty table in this memory: the maps `tags`, `slots` and `generations`. What another process left there is gone.
-    pub fn new(tags: &'static [AtomicU64], slots: &'static [AtomicU64], generations: &'static [AtomicU64]) -> Answers {
-        let sets = (tags.len() / WAYS).min(slots.len() / (WAYS * SLOT_WORDS));
+    /// An empty table in this memory: the maps `tags`, `slots`, `texts` and `generations`. What another process left there is
+    /// gone.
+    pub fn new(
+        tags: &'static [AtomicU16],
+        slots: &'static [AtomicU64],
+        texts: &'static [AtomicU64],
+        generations: &'static [AtomicU64],
+    ) -> Answers {
+        let sets = (tags.len() / WAYS).min(slots.len() / (WAYS * SLOT_WORDS)).min(texts.len() / (WAYS * TEXT_WORDS));
         // Rounded down to a power of two; the loader makes it one.
         let sets = sets.checked_ilog2().map_or(0, |log| 1usize << log);
         let asked = (0..ASKED_PLACES).map(|_| AtomicU16::new(0)).collect();
-        let answers = Answers { tags, slots, generations, set_mask: sets.saturating_sub(1), asked };
+        let answers = Answers { tags, slots, texts, generations, set_mask: sets.saturating_sub(1), asked };
         answers.clear();
         answers
     }
@@ -98,13 +118,14 @@ impl Answers {
         self.tags.iter().filter(|tag| tag.load(Relaxed) != 0).count()
     }
 
-    fn slot(&self, index: usize) -> Option<&'static [AtomicU64]> {
-        self.slots.get(index * SLOT_WORDS..(index + 1) * SLOT_WORDS)
+    fn slot(&self, index: usize) -> Option<Words> {
+        let slot = self.slots.get(index * SLOT_WORDS..(index + 1) * SLOT_WORDS)?;
+        Some(Words { slot, text: self.texts.get(index * TEXT_WORDS..(index + 1) * TEXT_WORDS)? })
     }
 
     /// The index of the first slot of a key's set, and the tags there.
     #[inline]
-    fn set(&self, key: u64) -> Option<(usize, &'static [AtomicU64])> {
+    fn set(&self, key: u64) -> Option<(usize, &'static [AtomicU16])> {
         let first = ((key >> KEY_SET_SHIFT) as usize & self.set_mask) * WAYS;
         Some((first, self.tags.get(first..first + WAYS)?))
     }
@@ -123,10 +144,13 @@ impl Answers {
     #[inline]
     pub fn find_place(&self, key: u64, promise: Promise, now_us: u64) -> Option<Place> {
         let (first, tags) = self.set(key)?;
-        let mut free = None;
+        let home = tags.get(home_of(key)).filter(|tag| tag.load(Relaxed) == 0);
+        let mut free = home.map(|_| first + home_of(key));
         for (way, tag) in tags.iter().enumerate() {
             match tag.load(Relaxed) {
-                known if known == key => return self.find_again(Place { index: first + way, key }, now_us),
+                known if known == tag_of(key) && self.has_key(first + way, key) => {
+                    return self.find_again(Place { index: first + way, key }, now_us);
+                }
                 0 => free = free.or(Some(first + way)),
                 _ => {}
             }
@@ -137,6 +161,10 @@ impl Answers {
             (Some(index), _) => Some(Place { index, key }),
             (None, _) => self.make_room(first, now_us).map(|index| Place { index, key }),
         }
+    }
+
+    fn has_key(&self, index: usize, key: u64) -> bool {
+        self.slot(index).and_then(|words| words.word(SLOT_KEY)).is_some_and(|known| known.load(Relaxed) == key)
     }
 
     /// The place of an answer that is there, if it is not of now any more.
@@ -167,8 +195,8 @@ impl Answers {
             if !self.is_of_now(head.stamp, head.valid_us, now_us) {
                 return Some(index);
             }
-            if least.is_none_or(|(used_us, _)| head.used_us < used_us) {
-                least = Some((head.used_us, index));
+            if least.is_none_or(|(used, _)| head.used < used) {
+                least = Some((head.used, index));
             }
         }
         least.map(|(_, index)| index)
@@ -176,16 +204,16 @@ impl Answers {
 
     /// Puts an answer there, unless another lane does just that, or it has no room. Says whether it did.
     pub fn put(&self, place: Place, entry: &Entry<'_>, now_us: u64) -> bool {
-        let (Some(slot), Some(tag)) = (self.slot(place.index), self.tags.get(place.index)) else { return false };
-        let Some(seq) = slot.first().filter(|_| entry.fits()) else { return false };
+        let (Some(words), Some(tag)) = (self.slot(place.index), self.tags.get(place.index)) else { return false };
+        let Some(seq) = words.word(SLOT_SEQ).filter(|_| entry.fits()) else { return false };
         let before = seq.load(Relaxed);
         if before & 1 != 0 || seq.compare_exchange(before, before.wrapping_add(1), Acquire, Relaxed).is_err() {
             return false;
         }
         // Nobody sees any of it before the odd number.
         fence(Release);
-        entry.write(place.key, now_us, slot);
-        tag.store(place.key, Relaxed);
+        entry.write(place.key, now_us, words);
+        tag.store(tag_of(place.key), Relaxed);
         seq.store(before.wrapping_add(2), Release);
         true
     }
@@ -193,7 +221,8 @@ impl Answers {
     /// What is there for a key, whether it is of now or not; nothing while it is being written.
     pub fn get(&self, key: u64) -> Option<Slot> {
         let (first, tags) = self.set(key)?;
-        let way = tags.iter().position(|tag| tag.load(Relaxed) == key)?;
+        let mut ways = tags.iter().enumerate().filter(|(_, tag)| tag.load(Relaxed) == tag_of(key));
+        let (way, _) = ways.find(|(way, _)| self.has_key(first + way, key))?;
         read(self.slot(first + way)?).filter(|slot| slot.key() == key)
     }
 
@@ -209,16 +238,24 @@ impl Answers {
         let from = if from < places { from } else { 0 };
         let end = from.saturating_add(slots).min(places);
         for index in from..end {
-            let Some(slot) = self.slot(index) else { continue };
-            let Some(hits) = slot.get(SLOT_HITS / 8).filter(|hits| hits.load(Relaxed) != 0) else { continue };
+            let Some(words) = self.slot(index) else { continue };
+            let Some(word) = words.word(SLOT_HITS).filter(|word| hits_of(word.load(Relaxed)) != 0) else { continue };
             // Should it be written just now, these are the uses of what it held or will hold: few, and of no consequence.
-            let number = hits.swap(0, Relaxed);
-            if let Some(slot) = read(slot) {
-                visit(&slot, number);
+            let number = hits_of(word.fetch_and(!HITS_MASK, Relaxed));
+            if let Some(slot) = read(words) {
+                visit(&slot, number.into());
             }
         }
         end % places.max(1)
     }
+}
+
+/// The bits of the word at [`SLOT_USED`] that are those of [`SLOT_HITS`], whatever the machine's order of octets.
+const HITS_MASK: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+
+fn hits_of(word: u64) -> u32 {
+    let [.., a, b, c, d] = word.to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d])
 }
 
 /// What says of a slot whether it is worth its place.
@@ -226,30 +263,33 @@ impl Answers {
 struct Head {
     stamp: Stamp,
     valid_us: u64,
-    used_us: u64,
+    used: u32,
 }
 
 /// The key of a slot and its head; nothing while it is written.
-fn read_head(slot: &[AtomicU64]) -> Option<(u64, Head)> {
-    let word = |offset: usize| slot.get(offset / 8).map_or(0, |word| word.load(Relaxed));
+fn read_head(words: Words) -> Option<(u64, Head)> {
+    let word = |offset: usize| words.word(offset).map_or(0, |word| word.load(Relaxed));
     let half = |offset: usize| {
         let word = word(offset).to_ne_bytes();
         let [low, high] = word.as_chunks::<4>().0 else { return 0 };
         u32::from_ne_bytes(if offset.is_multiple_of(8) { *low } else { *high })
     };
-    consistently(slot, || {
+    consistently(words, || {
+        // Of a short one what stands there is another's, of before.
+        let is_long = word(SLOT_IS_LONG).to_ne_bytes().get(SLOT_IS_LONG % 8) != Some(&0);
+        let valid_us = words.text.get(TEXT_VALID_US / 8).filter(|_| is_long).map_or(0, |word| word.load(Relaxed));
         let stamp = Stamp { zone: half(SLOT_ZONE), generation: half(SLOT_GENERATION), epoch: half(SLOT_EPOCH) };
-        (word(SLOT_KEY), Head { stamp, valid_us: word(SLOT_VALID_US), used_us: word(SLOT_USED_US) })
+        (word(SLOT_KEY), Head { stamp, valid_us, used: half(SLOT_USED) })
     })
 }
 
-fn read(slot: &[AtomicU64]) -> Option<Slot> {
-    consistently(slot, || Slot::copy(slot))
+fn read(words: Words) -> Option<Slot> {
+    consistently(words, || Slot::copy(words))
 }
 
 /// Reads a slot that nobody writes meanwhile.
-fn consistently<R>(slot: &[AtomicU64], read: impl FnOnce() -> R) -> Option<R> {
-    let seq = slot.first()?;
+fn consistently<R>(words: Words, read: impl FnOnce() -> R) -> Option<R> {
+    let seq = words.word(SLOT_SEQ)?;
     let before = seq.load(Acquire);
     if before & 1 != 0 {
         return None;

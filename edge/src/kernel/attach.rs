@@ -6,46 +6,43 @@ use aya::programs::{
     loaded_programs,
     xdp::XdpLink,
 };
+use config::KernelAttach;
 use nix::net::if_::if_nametoindex;
 
 use super::{
     AttachMode, InterfaceStatus,
-    attached::{Attached, attached},
+    attached::{Attached, Link, link},
     pins::Pins,
 };
 
-/// Brings the program to an interface, where it stays as long as the link is open, or pinned. A link that the daemon before left gets this
-/// program in the place of its own, without a packet that would see neither.
-pub(super) fn attach(program: &mut Xdp, interface: &str, pins: Option<&Pins>) -> (InterfaceStatus, Option<FdLink>) {
+/// Why a virtual wire is not taken natively where nobody has asked for it.
+const VETH_WHY: &str = "over a virtual wire (veth) what is sent so is lost unless its other end has an XDP program or GRO on \
+                        (`lanes.kernel_attach = \"native\"` if it has)";
+
+/// Brings the program to an interface, where it stays as long as the link is open, or pinned. A link that the daemon before
+/// left gets this program in the place of its own, without a packet that would see neither; it stays attached as it was.
+pub(super) fn attach(
+    program: &mut Xdp,
+    interface: &str,
+    way: KernelAttach,
+    pins: Option<&Pins>,
+) -> (InterfaceStatus, Option<FdLink>) {
     let status = |mode, why, taken_over| InterfaceStatus { name: interface.to_owned(), mode, why, taken_over };
-    let found = match attached(interface) {
+    let Link { is_veth, attached } = match link(interface) {
         Ok(found) => found,
         Err(why) => return (status(None, Some(format!("it cannot be looked at: {why}")), false), None),
     };
     if let Some(pins) = pins
-        && let Some((mode, link)) = take_over(program, interface, pins, found)
+        && let Some((mode, link)) = take_over(program, interface, pins, attached)
     {
         return (status(Some(mode), None, true), Some(link));
     }
-    if let Some(Attached { program, .. }) = found {
+    if let Some(Attached { program, .. }) = attached {
         return (status(None, Some(in_the_way(interface, program)), false), None);
     }
-    let (native, native_why) = match attach_by(program, interface, XdpMode::Driver) {
-        Ok(link) => (Some(link), None),
-        Err(why) => (None, Some(why)),
-    };
-    let (mode, link, why) = match (native, native_why) {
-        (Some(link), _) => (AttachMode::Native, link, None),
-        (None, native_why) => {
-            let native_why = native_why.unwrap_or_default();
-            match attach_by(program, interface, XdpMode::Skb) {
-                Ok(link) => (AttachMode::Generic, link, Some(format!("not natively: {native_why}"))),
-                Err(why) => {
-                    let why = format!("not natively: {native_why}; not in generic mode: {why}");
-                    return (status(None, Some(why), false), None);
-                }
-            }
-        }
+    let (mode, link, why) = match attach_in_turn(program, interface, way, is_veth) {
+        Ok(attached) => attached,
+        Err(why) => return (status(None, Some(why), false), None),
     };
     let link = match pins {
         None => link,
@@ -58,6 +55,35 @@ pub(super) fn attach(program: &mut Xdp, interface: &str, pins: Option<&Pins>) ->
         },
     };
     (status(Some(mode), why, false), Some(link))
+}
+
+/// Natively, or in generic mode and why.
+fn attach_in_turn(
+    program: &mut Xdp,
+    interface: &str,
+    way: KernelAttach,
+    is_veth: bool,
+) -> Result<(AttachMode, FdLink, Option<String>), String> {
+    let native = match way {
+        KernelAttach::Generic => None,
+        KernelAttach::Auto if is_veth => Some(Err(VETH_WHY.to_owned())),
+        KernelAttach::Auto | KernelAttach::Native => Some(attach_by(program, interface, XdpMode::Driver)),
+    };
+    let why = match native {
+        Some(Ok(link)) => return Ok((AttachMode::Native, link, None)),
+        Some(Err(why)) => Some(format!("not natively: {why}")),
+        None => None,
+    };
+    if let (KernelAttach::Native, Some(why)) = (way, &why) {
+        return Err(why.clone());
+    }
+    match attach_by(program, interface, XdpMode::Skb) {
+        Ok(link) => Ok((AttachMode::Generic, link, why)),
+        Err(generic) => {
+            let native = why.map_or_else(String::new, |why| why + "; ");
+            Err(format!("{native}not in generic mode: {generic}"))
+        }
+    }
 }
 
 /// The link that was left on this interface, if it is the one that the interface has.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
 };
 
 use super::{KernelStats, layout};
@@ -13,7 +13,7 @@ pub(crate) struct KernelCounters {
     words: &'static [AtomicU64],
     /// As they stood at the start.
     before: [u64; layout::COUNTER_WORDS],
-    tags: &'static [AtomicU64],
+    tags: &'static [AtomicU16],
 }
 
 impl fmt::Debug for KernelCounters {
@@ -24,7 +24,7 @@ impl fmt::Debug for KernelCounters {
 
 impl KernelCounters {
     #[cfg_attr(not(feature = "kernel"), allow(dead_code, reason = "there is nobody to read"))]
-    pub(super) fn new(words: &'static [AtomicU64], tags: &'static [AtomicU64]) -> Self {
+    pub(super) fn new(words: &'static [AtomicU64], tags: &'static [AtomicU16]) -> Self {
         Self { words, before: sum(words), tags }
     }
 
@@ -69,7 +69,7 @@ mod tests {
     fn processors_are_summed_and_what_was_before_is_left_out() {
         let words: Vec<AtomicU64> = (0..2 * layout::COUNTER_WORDS).map(|_| AtomicU64::new(1)).collect();
         let words: &'static [AtomicU64] = Box::leak(words.into_boxed_slice());
-        let tags: &'static [AtomicU64] = Box::leak(Box::new([AtomicU64::new(0), AtomicU64::new(7)]));
+        let tags: &'static [AtomicU16] = Box::leak(Box::new([AtomicU16::new(0), AtomicU16::new(7)]));
         let counters = KernelCounters::new(words, tags);
         words[layout::COUNTER_SEEN].fetch_add(10, Relaxed);
         words[layout::COUNTER_WORDS + layout::COUNTER_RCODES + 3].fetch_add(4, Relaxed);

@@ -32,6 +32,30 @@ pub(super) fn processors() -> usize {
     aya::util::nr_cpus().map_or(layout::CPUS_MAX, |number| number.clamp(1, layout::CPUS_MAX))
 }
 
+/// Of which addresses there may be any among these prefixes, as the program looks it up.
+fn listed_bits(prefixes: &[ListedPrefix]) -> [u64; layout::LISTED_BITS_WORDS] {
+    let mut words = [0u64; layout::LISTED_BITS_WORDS];
+    for prefix in prefixes {
+        let [.., a, b, _, _] = prefix.address;
+        let (first, bits) = match prefix.is_ipv4() {
+            true => (u32::from(u16::from_be_bytes([a, b])), prefix.bits - 96 + 16),
+            false => (prefix.address.first_chunk().map_or(0, |first| u32::from_be_bytes(*first)), prefix.bits),
+        };
+        // All that begin alike in 32 bits, those of IPv4 with 16 zeros.
+        let alike = 1u64 << 32u32.saturating_sub(bits);
+        if alike > 1 << 16 {
+            return [u64::MAX; layout::LISTED_BITS_WORDS];
+        }
+        for first in u64::from(first)..u64::from(first) + alike {
+            let bit = (first as u32).wrapping_mul(layout::LISTED_HASH_FACTOR as u32) >> layout::LISTED_HASH_SHIFT;
+            if let Some(word) = words.get_mut(bit as usize / 64) {
+                *word |= 1 << (bit % 64);
+            }
+        }
+    }
+    words
+}
+
 /// Gives the tables the program's arrays of the same names.
 struct Arrays<'p> {
     program: &'p Program,
@@ -95,9 +119,11 @@ impl KernelFilters {
     /// A list cannot be changed: the policy stays as it was.
     pub fn refresh(&mut self, program: &mut Program) -> Result<(), KernelError> {
         let policy = self.filters.policy();
+        let mut is_new = false;
         if !self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &policy)) {
             self.list(program)?;
-            self.known = Some(policy);
+            self.known = Some(Arc::clone(&policy));
+            is_new = true;
         }
         let words = self.policy.get(layout::POLICY_FILTERS..).unwrap_or_default();
         for (word, new) in words.iter().zip(self.filters.policy_words()) {
@@ -105,12 +131,18 @@ impl KernelFilters {
                 word.store(new, Relaxed);
             }
         }
+        if is_new {
+            self.filters.tell(policy);
+        }
         Ok(())
     }
 
     /// Puts in what is new first, then takes out what is left over: no source is off all lists in between.
     fn list(&mut self, program: &mut Program) -> Result<(), KernelError> {
         let new = self.filters.listed();
+        // Never less than is in the map.
+        let (before, after) = (listed_bits(&self.listed), listed_bits(&new));
+        self.tell_listed_bits(before.iter().zip(after).map(|(before, after)| before | after));
         for prefix in new.iter().filter(|prefix| !self.listed.contains(prefix)) {
             program.put_prefix("listed", prefix.address, prefix.bits, prefix.lists.to_ne_bytes())?;
         }
@@ -119,7 +151,13 @@ impl KernelFilters {
             program.take_prefix::<4>("listed", prefix.address, prefix.bits)?;
         }
         self.listed = new;
+        self.tell_listed_bits(after);
         Ok(())
+    }
+
+    fn tell_listed_bits(&self, words: impl IntoIterator<Item = u64>) {
+        let places = self.policy.get(layout::POLICY_LISTED_BITS..).unwrap_or_default();
+        places.iter().zip(words).for_each(|(place, word)| place.store(word, Relaxed));
     }
 
     /// The program has given this answer so many times: hands on what is to be learned from that.
@@ -287,8 +325,11 @@ mod tests {
         let listed = |kernel: &KernelFilters| kernel.listed.iter().map(|it| (it.bits, it.lists)).collect::<Vec<_>>();
         assert_eq!(listed(&kernel), [(120, 2)]);
         let allow = vec!["192.0.2.8/32".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        assert!(kernel.filters().is_told());
         kernel.filters().apply(&Defences { allow, ..defences() });
+        assert!(!kernel.filters().is_told());
         kernel.refresh(&mut program).unwrap();
+        assert!(kernel.filters().is_told());
         assert_eq!(listed(&kernel), [(32, 1), (120, 2), (128, 3)]);
         let word = &program.array("policy").unwrap()[layout::POLICY_LISTED];
         assert_eq!(word.load(Relaxed), 3);
@@ -297,6 +338,28 @@ mod tests {
         assert_eq!((listed(&kernel), word.load(Relaxed)), (vec![], 0));
         assert_eq!(program.array("policy").unwrap()[layout::POLICY_ALL_OFF].load(Relaxed), 1);
         assert_eq!(kernel.drain_samples(), 0);
+    }
+
+    /// Whoever is on a list is found there, and hardly anybody else is looked for.
+    #[test]
+    fn addresses_that_may_be_listed_have_a_bit() {
+        let listed = |allow: &[&str]| {
+            let allow = allow.iter().map(|prefix| prefix.parse().unwrap()).collect();
+            listed_bits(&Filters::new(&Defences { allow, ..Defences::default() }, SEED).listed())
+        };
+        let number = |words: [u64; layout::LISTED_BITS_WORDS]| words.iter().map(|word| word.count_ones()).sum::<u32>();
+        let bit = |first: u32| {
+            let bit = first.wrapping_mul(layout::LISTED_HASH_FACTOR as u32) >> layout::LISTED_HASH_SHIFT;
+            move |words: [u64; layout::LISTED_BITS_WORDS]| words[bit as usize / 64] >> (bit % 64) & 1 == 1
+        };
+        assert_eq!(number(listed(&[])), 0);
+        let one = listed(&["192.0.2.7/32"]);
+        assert!(number(one) == 1 && bit(0xc000)(one) && !bit(0xc001)(one));
+        let wide = listed(&["10.0.0.0/8"]);
+        assert!((0x0a00..0x0b00).all(|first| bit(first)(wide)) && number(wide) <= 256);
+        let six = listed(&["2001:db8::/32", "2001:db8:1::/48", "fd00::/24"]);
+        assert!(bit(0x2001_0db8)(six) && bit(0xfd00_00ff)(six) && !bit(0x0db8)(six));
+        assert!([&["0.0.0.0/0"], &["::/0"], &["fc00::/7"]].iter().all(|all| number(listed(*all)) == 4096));
     }
 
     /// Who comes later sees what was there before, and both see what either does.
@@ -355,8 +418,8 @@ mod tests {
             body,
             fixups: Fixups::None,
         };
-        let arrays = ["tags", "slots", "generations"].map(|name| program.array(name).unwrap());
-        let answers = Answers::new(arrays[0], arrays[1], arrays[2]);
+        let arrays = ["slots", "texts", "generations"].map(|name| program.array(name).unwrap());
+        let answers = Answers::new(program.tags().unwrap(), arrays[0], arrays[1], arrays[2]);
         let place = answers.find_place(7, Promise::Some, now.us()).unwrap();
         assert!(answers.put(place, &entry, now.us()));
         kernel.hear(&answers.get(7).unwrap(), 123, now);

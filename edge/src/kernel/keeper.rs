@@ -94,11 +94,13 @@ fn tell_filters(lane: &mut KernelLane) {
     let Some(filters) = &mut lane.filters else { return };
     let told = filters.refresh(&mut lane.program);
     filters.drain_samples();
+    let learns = filters.filters().learns_elsewhere();
     if let Err(why) = &told
         && lane.get(layout::POLICY_ON) == 1
     {
         tracing::error!(%why, "the kernel lane cannot be told what the filters say, and passes everything up");
     }
+    lane.set(layout::POLICY_COUNT_USES, learns.into());
     lane.set(layout::POLICY_ON, told.is_ok().into());
 }
 
@@ -159,6 +161,7 @@ impl Services {
         let wanted = interfaces::services(&lane.listen, &held);
         let gone: Vec<_> = self.known.difference(&wanted).copied().collect();
         let new: Vec<_> = wanted.difference(&self.known).copied().collect();
+        let changed = !gone.is_empty() || !new.is_empty();
         for address in gone {
             said("leave", address, lane.program.leave(address));
             self.known.remove(&address);
@@ -167,6 +170,10 @@ impl Services {
             said("answer at", address, lane.program.serve_at(address));
             // One that there is no room for is not tried again and again: the sockets answer there.
             self.known.insert(address);
+        }
+        // The program has them in mind; from 1 on.
+        if changed || lane.get(layout::POLICY_SERVICES) == 0 {
+            lane.set(layout::POLICY_SERVICES, lane.get(layout::POLICY_SERVICES) + 1);
         }
     }
 }

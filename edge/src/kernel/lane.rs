@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicU64,
+            AtomicU16, AtomicU64,
             Ordering::{Relaxed, SeqCst},
         },
     },
@@ -17,7 +17,7 @@ use std::{
 };
 
 use aya::programs::links::FdLink;
-use config::{Defences, KernelCrash, KernelMode};
+use config::{Defences, KernelCrash, KernelMode, Lanes};
 use filters::{Filters, NameHasher};
 use zones::Zones;
 
@@ -111,7 +111,7 @@ impl KernelLane {
             policy: program.array("policy")?,
             filters: None,
             names: None,
-            counters: KernelCounters::new(program.array("counters")?, program.array("tags")?),
+            counters: KernelCounters::new(program.array("counters")?, program.tags()?),
             program,
             listen: wanted.listen.to_vec(),
             links: Vec::new(),
@@ -119,7 +119,7 @@ impl KernelLane {
             taken_over,
         };
         lane.prepare(&interfaces)?;
-        lane.attach_to(&interfaces, status)?;
+        lane.attach_to(lanes, &interfaces, status)?;
         status.taken_over = taken_over;
         status.answers_max = lane.answers_max();
         // Without an interface there is nothing to look after.
@@ -129,7 +129,7 @@ impl KernelLane {
     /// Makes what was left usable, and says what has to be known before the first packet.
     fn prepare(&mut self, interfaces: &[String]) -> Result<(), KernelError> {
         if self.taken_over {
-            heal(self.program.array("generations")?, self.program.array("tags")?, self.program.array("slots")?);
+            heal(self.program.array("generations")?, self.program.tags()?, self.program.array("slots")?);
         }
         let silent = if self.pins.is_some() { SILENT_KEPT_MAX } else { SILENT_MAX };
         self.set(layout::POLICY_SILENT_US, u64::try_from(silent.as_micros()).unwrap_or(u64::MAX));
@@ -143,13 +143,13 @@ impl KernelLane {
         Ok(())
     }
 
-    fn attach_to(&mut self, interfaces: &[String], status: &mut LaneStatus) -> Result<(), KernelError> {
+    fn attach_to(&mut self, lanes: &Lanes, interfaces: &[String], status: &mut LaneStatus) -> Result<(), KernelError> {
         if let Some(pins) = &self.pins {
             pins.forget_links_but(interfaces);
         }
         for interface in interfaces {
             let program = self.program.xdp().map_err(KernelError::Verify)?;
-            let (found, link) = attach(program, interface, self.pins.as_ref());
+            let (found, link) = attach(program, interface, lanes.kernel_attach, self.pins.as_ref());
             self.links.extend(link);
             if found.mode.is_none() && status.wanted == KernelMode::Required {
                 self.forget();
@@ -221,8 +221,8 @@ impl KernelLane {
     ///
     /// There is no memory.
     pub fn answers(&self) -> Result<Arc<Answers>, KernelError> {
-        let [tags, slots, generations] = ["tags", "slots", "generations"].map(|name| self.program.array(name));
-        Ok(Arc::new(Answers::new(tags?, slots?, generations?)))
+        let [slots, texts, generations] = ["slots", "texts", "generations"].map(|name| self.program.array(name));
+        Ok(Arc::new(Answers::new(self.program.tags()?, slots?, texts?, generations?)))
     }
 
     /// What the program counts.
@@ -304,7 +304,7 @@ fn load(answers: usize, pins: Option<&Pins>) -> Result<(Program, bool), KernelEr
 }
 
 /// A daemon that dies leaves what it was at half done. What says so with an odd number is made void, or done.
-fn heal(generations: &[AtomicU64], tags: &[AtomicU64], slots: &[AtomicU64]) {
+fn heal(generations: &[AtomicU64], tags: &[AtomicU16], slots: &[AtomicU64]) {
     for generation in generations {
         let number = generation.load(Relaxed);
         if number % 2 == 1 {
@@ -330,7 +330,7 @@ mod tests {
     fn what_was_left_half_done_is_void() {
         let words = |numbers: &[u64]| numbers.iter().map(|number| AtomicU64::new(*number)).collect::<Vec<_>>();
         let slot_words = layout::SLOT_BYTES / 8;
-        let (generations, tags) = (words(&[2, 3, 0]), words(&[7, 8]));
+        let (generations, tags) = (words(&[2, 3, 0]), [AtomicU16::new(7), AtomicU16::new(8)]);
         let slots = words(&vec![0; 2 * slot_words]);
         slots[0].store(5, Relaxed);
         slots[1].store(7, Relaxed);
@@ -338,7 +338,8 @@ mod tests {
         slots[slot_words + 1].store(8, Relaxed);
         heal(&generations, &tags, &slots);
         let numbers = |words: &[AtomicU64]| words.iter().map(|word| word.load(Relaxed)).collect::<Vec<_>>();
-        assert_eq!((numbers(&generations), numbers(&tags)), (vec![2, 4, 0], vec![0, 8]));
+        let tags = tags.map(AtomicU16::into_inner);
+        assert_eq!((numbers(&generations), tags), (vec![2, 4, 0], [0, 8]));
         assert_eq!((slots[0].load(Relaxed), slots[1].load(Relaxed), slots[slot_words + 1].load(Relaxed)), (6, 0, 8));
     }
 }

@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
     ptr::{self, NonNull},
     slice,
-    sync::atomic::AtomicU64,
+    sync::atomic::{AtomicU16, AtomicU64},
 };
 
 /// An array of words. Each call maps it anew, for as long as the process lives.
@@ -16,6 +16,13 @@ pub(super) fn words(array: BorrowedFd<'_>, bytes: usize) -> io::Result<&'static 
     // SAFETY: the mapping is of `bytes` bytes, begins at a page, and is never taken away. Others, the program among them,
     // write to it in whole words, which is what atomics are for.
     Ok(unsafe { slice::from_raw_parts(start.cast().as_ptr(), bytes / size_of::<AtomicU64>()) })
+}
+
+/// An array of numbers of 16 bits.
+pub(super) fn halves(array: BorrowedFd<'_>, bytes: usize) -> io::Result<&'static [AtomicU16]> {
+    let start = map(array, bytes)?;
+    // SAFETY: as above; the program only reads it, in words that have four of them.
+    Ok(unsafe { slice::from_raw_parts(start.cast().as_ptr(), bytes / size_of::<AtomicU16>()) })
 }
 
 /// An array as bytes, for whoever makes tables of atomics of them at once. Each call maps it anew, for as long as the

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
     os::fd::AsFd,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -75,7 +75,10 @@ impl Program {
         let sets = sets_for(answers);
         let entries = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let mut loader = EbpfLoader::new();
-        loader.map_max_entries("tags", entries(sets)).map_max_entries("slots", entries(sets * layout::WAYS));
+        loader.map_max_entries("tags", entries(sets));
+        for name in ["slots", "texts"] {
+            loader.map_max_entries(name, entries(sets * layout::WAYS));
+        }
         let program = Self::load_by(&mut loader)?;
         let policy = program.array("policy")?;
         policy[layout::POLICY_SET_MASK].store(sets as u64 - 1, Relaxed);
@@ -131,6 +134,17 @@ impl Program {
     pub fn array(&self, name: &str) -> Result<&'static [AtomicU64], KernelError> {
         let (array, bytes) = self.shared(name)?;
         memory::words(array.fd().as_fd(), bytes).map_err(|source| KernelError::Memory { map: name.to_owned(), source })
+    }
+
+    /// The array `tags`: one for each way of each set.
+    ///
+    /// # Errors
+    ///
+    /// There is no such array, or no memory.
+    pub fn tags(&self) -> Result<&'static [AtomicU16], KernelError> {
+        let (array, bytes) = self.shared("tags")?;
+        let failed = |source| KernelError::Memory { map: "tags".to_owned(), source };
+        memory::halves(array.fd().as_fd(), bytes).map_err(failed)
     }
 
     /// The same memory as [`Program::array`] gives, at another address: for tables of another crate.
@@ -332,7 +346,7 @@ mod tests {
         let program = Program::load(100).unwrap();
         let (words, bytes) = (program.array("tags").unwrap(), program.take_bytes("tags").unwrap());
         // 100 answers are 13 sets of 8, and the next power of two is 16.
-        assert_eq!((words.len(), bytes.len()), (16 * 8, 16 * 64));
+        assert_eq!((words.len(), bytes.len()), (16 * 2, 16 * 16));
         assert_eq!(program.array("policy").unwrap()[layout::POLICY_SET_MASK].load(Ordering::Relaxed), 15);
         assert_eq!(program.array("slots").unwrap().len() * 8, 16 * layout::WAYS * layout::SLOT_BYTES);
         words[3].store(u64::from_ne_bytes(*b"parapet!"), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! One answer as it lies in the map `slots`: see layout.h. It is written and read word by word, as the program does.
+//! One answer as it lies in the maps `slots` and `texts`: see layout.h. It is written and read word by word, as the program does.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -6,8 +6,31 @@ use filters::Kind;
 
 use super::layout::*;
 
-/// Words of a slot.
+/// Words of a slot, and of what a long one has beside it.
 pub(super) const SLOT_WORDS: usize = SLOT_BYTES / 8;
+pub(super) const TEXT_WORDS: usize = TEXT_BYTES / 8;
+/// A slot, and what it has beside it.
+const BYTES: usize = SLOT_BYTES + TEXT_BYTES;
+
+/// The memory of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Words {
+    pub(super) slot: &'static [AtomicU64],
+    pub(super) text: &'static [AtomicU64],
+}
+
+impl Words {
+    /// The word with this offset in the slot.
+    #[inline]
+    pub(super) fn word(&self, offset: usize) -> Option<&'static AtomicU64> {
+        self.slot.get(offset / 8)
+    }
+}
+
+/// The unit that uses are dated in.
+pub(super) fn used_at(now_us: u64) -> u32 {
+    (now_us >> USED_US_BITS) as u32
+}
 
 /// An answer that may be given to anybody who asks its question, for as long as nothing changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +123,14 @@ impl Entry<'_> {
             && self.body.len() + 2 * fixups <= BODY_BYTES_MAX
     }
 
-    /// The slot's bytes, but for SLOT_SEQ.
-    fn bytes(&self, key: u64, now_us: u64) -> [u8; SLOT_BYTES] {
-        let mut bytes = [0; SLOT_BYTES];
+    /// Whether the slot alone has no room for it.
+    fn is_long(&self) -> bool {
+        self.fixups != Fixups::None || self.name.len().div_ceil(8) + self.body.len().div_ceil(8) > SHORT_WORDS
+    }
+
+    /// The slot's bytes, but for SLOT_SEQ, and what it has beside it.
+    fn bytes(&self, key: u64, now_us: u64) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
         let Told { kind, ttl_s, is_hit, subject } = self.told;
         let (counts_from_us, valid_us, fixup_kind, question_name_bytes) = match self.fixups {
             Fixups::None => (0, 0, 0, 0),
@@ -116,9 +144,9 @@ impl Entry<'_> {
         put(&mut bytes, SLOT_GENERATION, self.stamp.generation.to_ne_bytes());
         put(&mut bytes, SLOT_EPOCH, self.stamp.epoch.to_ne_bytes());
         put(&mut bytes, SLOT_TTL_S, ttl_s.to_ne_bytes());
-        put(&mut bytes, SLOT_VALID_US, valid_us.to_ne_bytes());
-        put(&mut bytes, SLOT_STORED_US, counts_from_us.to_ne_bytes());
-        put(&mut bytes, SLOT_USED_US, now_us.to_ne_bytes());
+        put(&mut bytes, SLOT_BYTES + TEXT_VALID_US, valid_us.to_ne_bytes());
+        put(&mut bytes, SLOT_BYTES + TEXT_STORED_US, counts_from_us.to_ne_bytes());
+        put(&mut bytes, SLOT_USED, used_at(now_us).to_ne_bytes());
         put(&mut bytes, SLOT_SUBJECT, subject.to_ne_bytes());
         put(&mut bytes, SLOT_FLAGS, self.flags.to_ne_bytes());
         put(&mut bytes, SLOT_QTYPE, self.qtype.to_ne_bytes());
@@ -135,30 +163,38 @@ impl Entry<'_> {
         put(&mut bytes, SLOT_FIXUP_KIND, [fixup_kind]);
         put(&mut bytes, SLOT_QUESTION_NAME_BYTES, [question_name_bytes]);
         put(&mut bytes, SLOT_APEX_BYTES, [self.apex_bytes]);
-        if let Some(place) = bytes.get_mut(SLOT_NAME..SLOT_NAME + self.name.len()) {
+        put(&mut bytes, SLOT_IS_LONG, [u8::from(self.is_long())]);
+        let name = name_at(self.is_long());
+        if let Some(place) = bytes.get_mut(name..name + self.name.len()) {
             place.copy_from_slice(self.name);
             place.make_ascii_lowercase();
         }
-        if let Some(place) = bytes.get_mut(SLOT_BODY..SLOT_BODY + self.body.len()) {
+        let body = name + self.name.len().next_multiple_of(8);
+        if let Some(place) = bytes.get_mut(body..body + self.body.len()) {
             place.copy_from_slice(self.body);
         }
         for (place, offset) in offsets.iter().enumerate() {
-            put(&mut bytes, SLOT_BYTES - 2 * (place + 1), offset.to_ne_bytes());
+            put(&mut bytes, SLOT_BYTES + TEXT_FIXUPS_END - 2 * (place + 1), offset.to_ne_bytes());
         }
         bytes
     }
 
     /// Writes it into a slot that nobody else writes: SLOT_SEQ is odd, and stays so.
-    pub(super) fn write(&self, key: u64, now_us: u64, slot: &[AtomicU64]) {
+    pub(super) fn write(&self, key: u64, now_us: u64, words: Words) {
         let bytes = self.bytes(key, now_us);
-        let words = bytes.as_chunks::<8>().0;
-        for (place, word) in slot.iter().zip(words).skip(1) {
+        let text = words.text.iter().take(if self.is_long() { TEXT_WORDS } else { 0 });
+        for (place, word) in words.slot.iter().chain(text).zip(bytes.as_chunks::<8>().0).skip(1) {
             place.store(u64::from_ne_bytes(*word), Relaxed);
         }
     }
 }
 
-fn put<const N: usize>(bytes: &mut [u8; SLOT_BYTES], at: usize, field: [u8; N]) {
+/// Where the name stands; the body stands behind its last word.
+fn name_at(is_long: bool) -> usize {
+    if is_long { SLOT_BYTES } else { SLOT_TEXT }
+}
+
+fn put<const N: usize>(bytes: &mut [u8; BYTES], at: usize, field: [u8; N]) {
     if let Some(place) = bytes.get_mut(at..at + N) {
         place.copy_from_slice(&field);
     }
@@ -178,16 +214,27 @@ fn ones_complement_sum(bytes: &[u8]) -> u16 {
 /// A slot as somebody read it at one moment.
 #[derive(Clone)]
 pub struct Slot {
-    bytes: [u8; SLOT_BYTES],
+    bytes: [u8; BYTES],
 }
 
 impl Slot {
-    pub(super) fn copy(slot: &[AtomicU64]) -> Slot {
-        let mut bytes = [0; SLOT_BYTES];
-        for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(slot) {
+    pub(super) fn copy(words: Words) -> Slot {
+        let mut slot = Slot { bytes: [0; BYTES] };
+        slot.copy_words(0, words.slot);
+        if slot.is_long() {
+            slot.copy_words(SLOT_WORDS, words.text);
+        }
+        slot
+    }
+
+    fn copy_words(&mut self, from: usize, words: &[AtomicU64]) {
+        for (place, word) in self.bytes.as_chunks_mut::<8>().0.iter_mut().skip(from).zip(words) {
             *place = word.load(Relaxed).to_ne_bytes();
         }
-        Slot { bytes }
+    }
+
+    fn is_long(&self) -> bool {
+        self.field(SLOT_IS_LONG) != [0]
     }
 
     fn field<const N: usize>(&self, at: usize) -> [u8; N] {
@@ -209,8 +256,8 @@ impl Slot {
 
     /// The name asked for, in lower case.
     pub fn name(&self) -> &[u8] {
-        let [length] = self.field(SLOT_NAME_BYTES);
-        self.bytes.get(SLOT_NAME..SLOT_NAME + usize::from(length).min(NAME_BYTES_MAX)).unwrap_or_default()
+        let ([length], name) = (self.field(SLOT_NAME_BYTES), name_at(self.is_long()));
+        self.bytes.get(name..name + usize::from(length).min(NAME_BYTES_MAX)).unwrap_or_default()
     }
 
     /// The name of its zone.
@@ -263,7 +310,8 @@ impl Slot {
     /// All behind the question but OPT, as it was when it was put here.
     pub fn body(&self) -> &[u8] {
         let length = usize::from(self.u16(SLOT_BODY_BYTES)).min(BODY_BYTES_MAX);
-        self.bytes.get(SLOT_BODY..SLOT_BODY + length).unwrap_or_default()
+        let at = name_at(self.is_long()) + self.name().len().next_multiple_of(8);
+        self.bytes.get(at..at + length).unwrap_or_default()
     }
 
     /// The body's sum.
@@ -271,15 +319,16 @@ impl Slot {
         self.u16(SLOT_BODY_SUM)
     }
 
-    /// When it was used last, in filter time.
+    /// When it was used last, in filter time, to the second.
     pub fn used_us(&self) -> u64 {
-        self.u64(SLOT_USED_US)
+        u64::from(u32::from_ne_bytes(self.field(SLOT_USED))) << USED_US_BITS
     }
 
     /// What has to be made fit: the kind of it ([`FIXUP_TTL`], [`FIXUP_POINTER`], 0) and where.
     pub fn fixups(&self) -> (usize, impl Iterator<Item = u16> + '_) {
         let ([number], [kind]) = (self.field(SLOT_FIXUPS), self.field(SLOT_FIXUP_KIND));
-        let offsets = (1..=usize::from(number).min(FIXUPS_MAX)).map(|place| self.u16(SLOT_BYTES - 2 * place));
+        let offsets =
+            (1..=usize::from(number).min(FIXUPS_MAX)).map(|place| self.u16(SLOT_BYTES + TEXT_FIXUPS_END - 2 * place));
         (usize::from(kind), offsets)
     }
 
@@ -291,7 +340,7 @@ impl Slot {
 
     /// Since when its TTLs count down, and until when it may be given, in filter time; both 0 where they do not.
     pub fn lives_us(&self) -> (u64, u64) {
-        (self.u64(SLOT_STORED_US), self.u64(SLOT_VALID_US))
+        (self.u64(SLOT_BYTES + TEXT_STORED_US), self.u64(SLOT_BYTES + TEXT_VALID_US))
     }
 }
 
@@ -301,7 +350,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let slot: Vec<AtomicU64> = (0..SLOT_WORDS).map(|_| AtomicU64::new(u64::MAX)).collect();
+        let words = |number| &*Box::leak((0..number).map(|_| AtomicU64::new(u64::MAX)).collect::<Box<[_]>>());
+        let words = Words { slot: words(SLOT_WORDS), text: words(TEXT_WORDS) };
         let told = Told { kind: Kind::Referral, ttl_s: 300, is_hit: true, subject: 0x0102_0304_0506_0708 };
         let entry = Entry {
             name: b"\x03wWw\x07example\x00",
@@ -316,27 +366,40 @@ mod tests {
             fixups: Fixups::Ttls { offsets: &[8, 30, 500], counts_from_us: 11, valid_us: 12 },
         };
         assert!(entry.fits());
-        entry.write(99, 1000, &slot);
-        assert_eq!(slot[0].load(Relaxed), u64::MAX);
-        let read = Slot::copy(&slot);
+        entry.write(99, 7 << USED_US_BITS, words);
+        assert_eq!(words.slot[0].load(Relaxed), u64::MAX);
+        let read = Slot::copy(words);
         assert_eq!(
             (read.key(), read.name(), read.apex()),
             (99, &b"\x03www\x07example\x00"[..], &b"\x07example\x00"[..])
         );
         assert_eq!((read.qtype(), read.dnssec_ok(), read.stamp()), (257, true, entry.stamp));
         assert_eq!((read.told(), read.flags(), read.counts()), (told, 0x8400, [1, 2, 3]));
-        assert_eq!((read.body(), read.used_us(), read.lives_us()), (entry.body, 1000, (11, 12)));
+        assert_eq!((read.body(), read.used_us(), read.lives_us()), (entry.body, 7 << USED_US_BITS, (11, 12)));
         // 0xffff + 0x8001 + 0x0700 = 0x18700, and the carry comes back.
         assert_eq!(read.body_sum(), 0x8701);
         let (kind, offsets) = read.fixups();
         assert_eq!((kind, offsets.collect::<Vec<_>>()), (FIXUP_TTL, vec![8, 30, 500]));
 
         let entry = Entry { fixups: Fixups::Pointers { offsets: &[2], name_bytes: 20 }, ..entry };
-        entry.write(99, 1000, &slot);
-        let read = Slot::copy(&slot);
+        entry.write(99, 1000, words);
+        let read = Slot::copy(words);
         assert_eq!((read.question_name_bytes(), read.lives_us()), (20, (0, 0)));
         let (kind, offsets) = read.fixups();
         assert_eq!((kind, offsets.collect::<Vec<_>>()), (FIXUP_POINTER, vec![2]));
+
+        // The name takes two words.
+        for (body, is_long) in [(40, false), (41, true)] {
+            let body = vec![3; body];
+            let entry = Entry { body: &body, fixups: Fixups::None, ..entry };
+            entry.write(99, 1000, words);
+            let read = Slot::copy(words);
+            assert_eq!(
+                (read.name(), read.body(), read.is_long()),
+                (&b"\x03www\x07example\x00"[..], &body[..], is_long)
+            );
+            assert_eq!((read.lives_us(), read.fixups().0), ((0, 0), 0));
+        }
     }
 
     #[test]

@@ -103,8 +103,6 @@ pub enum PassReason {
     Size,
     /// It was being written just then.
     Busy,
-    /// Only the lanes above can say whether it is worth an answer.
-    Filter,
     /// A fragment, or lengths that do not fit.
     Packet,
 }
@@ -120,7 +118,6 @@ impl PassReason {
         PassReason::Old,
         PassReason::Size,
         PassReason::Busy,
-        PassReason::Filter,
         PassReason::Packet,
     ];
 
@@ -135,7 +132,6 @@ impl PassReason {
             PassReason::Old => "old",
             PassReason::Size => "size",
             PassReason::Busy => "busy",
-            PassReason::Filter => "filter",
             PassReason::Packet => "packet",
         }
     }
@@ -178,7 +174,6 @@ mod tests {
             (PassReason::Old, layout::PASS_OLD),
             (PassReason::Size, layout::PASS_SIZE),
             (PassReason::Busy, layout::PASS_BUSY),
-            (PassReason::Filter, layout::PASS_FILTER),
             (PassReason::Packet, layout::PASS_PACKET),
         ];
         for (reason, number) in numbers {

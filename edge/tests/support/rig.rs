@@ -3,7 +3,7 @@
 
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
 };
 
 use edge::kernel::{Action, Program, layout as l};
@@ -21,8 +21,9 @@ pub(crate) struct Rig {
     pub(crate) program: Program,
     pub(crate) policy: &'static [AtomicU64],
     pub(crate) generations: &'static [AtomicU64],
-    tags: &'static [AtomicU64],
+    tags: &'static [AtomicU16],
     slots: &'static [AtomicU64],
+    texts: &'static [AtomicU64],
     counters: &'static [AtomicU64],
     next: Cell<usize>,
 }
@@ -45,9 +46,9 @@ impl Rig {
         let mut program = Program::load(l::WAYS).unwrap();
         SERVICES.iter().for_each(|service| program.serve_at(service.parse().unwrap()).unwrap());
         let array = |name| program.array(name).unwrap();
-        let (policy, generations, tags) = (array("policy"), array("generations"), array("tags"));
-        let (slots, counters) = (array("slots"), array("counters"));
-        let rig = Rig { program, policy, generations, tags, slots, counters, next: Cell::new(0) };
+        let (policy, generations, tags) = (array("policy"), array("generations"), program.tags().unwrap());
+        let (slots, texts, counters) = (array("slots"), array("texts"), array("counters"));
+        let rig = Rig { program, policy, generations, tags, slots, texts, counters, next: Cell::new(0) };
         rig.set(l::POLICY_ON, 1);
         rig.set(l::POLICY_SILENT_US, i64::MAX as u64);
         rig.set(l::POLICY_UDP_PAYLOAD_BYTES_MAX, 1232);
@@ -99,7 +100,10 @@ impl Rig {
         let Entry { zone, ttl_s, valid_us, stored_us, kind, is_hit, apex_bytes } = entry;
         let key = key(&parsed);
         let generation = |place: usize| self.generations[place].load(Relaxed) as u32;
-        let mut slot = vec![0; l::SLOT_BYTES];
+        let name_bytes = parsed.name.len().next_multiple_of(8);
+        let is_long = stored_us > 0 || name_bytes + parsed.body.len() > 8 * l::SHORT_WORDS;
+        let text = if is_long { l::SLOT_BYTES } else { l::SLOT_TEXT };
+        let mut slot = vec![0; l::SLOT_BYTES + l::TEXT_BYTES];
         let mut put = |at: usize, bytes: &[u8]| slot[at..at + bytes.len()].copy_from_slice(bytes);
         put(l::SLOT_SEQ, &4u64.to_ne_bytes());
         put(l::SLOT_KEY, &key.to_ne_bytes());
@@ -107,8 +111,9 @@ impl Rig {
         put(l::SLOT_GENERATION, &generation(1 + zone as usize).to_ne_bytes());
         put(l::SLOT_EPOCH, &generation(0).to_ne_bytes());
         put(l::SLOT_TTL_S, &ttl_s.to_ne_bytes());
-        put(l::SLOT_VALID_US, &valid_us.to_ne_bytes());
-        put(l::SLOT_STORED_US, &stored_us.to_ne_bytes());
+        put(l::SLOT_IS_LONG, &[u8::from(is_long)]);
+        put(l::SLOT_BYTES + l::TEXT_VALID_US, &valid_us.to_ne_bytes());
+        put(l::SLOT_BYTES + l::TEXT_STORED_US, &stored_us.to_ne_bytes());
         let header = parsed.header;
         put(l::SLOT_FLAGS, &(header.flags.0 & !0x0110).to_ne_bytes());
         put(l::SLOT_QTYPE, &parsed.qtype.to_ne_bytes());
@@ -122,19 +127,19 @@ impl Rig {
         put(l::SLOT_DNSSEC_OK, &[u8::from(parsed.dnssec_ok)]);
         put(l::SLOT_IS_HIT, &[u8::from(is_hit)]);
         put(l::SLOT_APEX_BYTES, &[apex_bytes]);
-        put(l::SLOT_NAME, &parsed.name);
-        put(l::SLOT_BODY, parsed.body);
+        put(text, &parsed.name);
+        put(text + name_bytes, parsed.body);
         if stored_us > 0 {
             put(l::SLOT_FIXUPS, &[parsed.ttls.len() as u8]);
             put(l::SLOT_FIXUP_KIND, &[l::FIXUP_TTL as u8]);
             for (n, at) in parsed.ttls.iter().enumerate() {
-                put(l::SLOT_BYTES - 2 * (n + 1), &(*at as u16).to_ne_bytes());
+                put(l::SLOT_BYTES + l::TEXT_FIXUPS_END - 2 * (n + 1), &(*at as u16).to_ne_bytes());
             }
         }
-        let words = &self.slots[number * l::SLOT_BYTES / 8..(number + 1) * l::SLOT_BYTES / 8];
-        let bytes = slot.as_chunks::<8>().0;
-        words.iter().zip(bytes).for_each(|(word, bytes)| word.store(u64::from_ne_bytes(*bytes), Relaxed));
-        self.tags[number].store(key, Relaxed);
+        let of = |words: &'static [AtomicU64], bytes: usize| &words[number * bytes / 8..(number + 1) * bytes / 8];
+        let words = of(self.slots, l::SLOT_BYTES).iter().chain(of(self.texts, l::TEXT_BYTES));
+        words.zip(slot.as_chunks::<8>().0).for_each(|(word, bytes)| word.store(u64::from_ne_bytes(*bytes), Relaxed));
+        self.tags[number].store(((key >> l::KEY_TAG_SHIFT) as u16).max(1), Relaxed);
         number
     }
 
@@ -216,10 +221,7 @@ impl Parsed<'_> {
 
 fn key(parsed: &Parsed<'_>) -> u64 {
     let number = u64::from(parsed.qtype) * 2 + u64::from(parsed.dnssec_ok);
-    match hash(&parsed.name).wrapping_add((l::KEY_FACTOR as u64).wrapping_mul(number)) {
-        0 => 1,
-        key => key,
-    }
+    hash(&parsed.name).wrapping_add((l::KEY_FACTOR as u64).wrapping_mul(number))
 }
 
 /// The filters' hash of a name in lower case.

@@ -189,6 +189,11 @@ impl Names {
         }
     }
 
+    /// Whether names below any suffix are attacked.
+    pub(crate) fn is_attacked(&self) -> bool {
+        !self.suffixes.attacked.is_none()
+    }
+
     /// The name does not exist.
     pub(crate) fn random_name(
         &self,

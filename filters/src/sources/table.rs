@@ -1,8 +1,10 @@
 //! The table of sources: its size is fixed, a look-up touches one cache line, and nobody pushes out the known good.
 //!
 //! ```text
-//! one bucket, 64 bytes:   key key key │ state state state │ seen once: 10 fingerprints of 12 bits, the newest first
+//! one bucket, 64 bytes:   key key key │ state state state │ seen once: 9 fingerprints of 12 bits, the newest first
 //! ```
+//!
+//! The last two octets are nobody's: the kernel lane writes there to have the line come near without waiting for it.
 //!
 //! A source that was never seen leaves a fingerprint and nothing else. Only its second sight gets it a place, so that a
 //! flood of random sources pushes out other fingerprints, and hardly a source that is there. At 400,000 new sources a second
@@ -32,6 +34,8 @@ const GOOD_MAX: usize = 2;
 const PRINT_BITS: u32 = 12;
 const PRINT_MASK: u64 = (1 << PRINT_BITS) - 1;
 const PRINTS_MASK: u64 = (1 << (5 * PRINT_BITS)) - 1;
+/// In the last word there is one less.
+const OLDER_PRINTS_MASK: u64 = (1 << (4 * PRINT_BITS)) - 1;
 const PRINT_ONES: u64 = 0x0001_0010_0100_1001;
 const PRINT_HIGHS: u64 = PRINT_ONES << (PRINT_BITS - 1);
 
@@ -148,7 +152,7 @@ impl<'t> Row<'t> {
     #[inline]
     pub(super) fn was_seen(self, hash: u64) -> bool {
         let [.., newer, older] = &self.0.0;
-        has(newer.load(Relaxed), print(hash)) || has(older.load(Relaxed), print(hash))
+        has(newer.load(Relaxed), print(hash)) || has(older.load(Relaxed) & OLDER_PRINTS_MASK, print(hash))
     }
 
     /// Leaves this fingerprint.
@@ -157,7 +161,7 @@ impl<'t> Row<'t> {
         let [.., newer, older] = &self.0.0;
         let (new, old) = (newer.load(Relaxed), older.load(Relaxed));
         newer.store((new << PRINT_BITS | print(hash)) & PRINTS_MASK, Relaxed);
-        older.store((old << PRINT_BITS | new >> (4 * PRINT_BITS)) & PRINTS_MASK, Relaxed);
+        older.store((old << PRINT_BITS | new >> (4 * PRINT_BITS)) & OLDER_PRINTS_MASK, Relaxed);
     }
 
     /// Brings the line near.

@@ -25,14 +25,16 @@ pub enum Lanes {
 
 impl Lanes {
     /// The section of a network file that has this node use them, the kernel lane on this interface. It has room for more
-    /// answers than any benchmark has names; where it cannot be had, the node does not start.
+    /// answers than any benchmark has names, and is native, for the lab knows both ends of its wires; where it cannot be had,
+    /// the node does not start.
     pub fn section(self, node: &str, interface: &str) -> String {
         /// Two for each of the names, so that hardly any set of them is full.
         const ANSWERS: u32 = 262_144;
         match self {
-            Lanes::Sockets => String::new(),
+            Lanes::Sockets => format!("[node.{node}.lanes]\nkernel = \"off\"\n"),
             Lanes::Kernel => format!(
-                "[node.{node}.lanes]\nkernel = \"required\"\ninterfaces = [\"{interface}\"]\nkernel_answers = {ANSWERS}\n"
+                "[node.{node}.lanes]\nkernel = \"required\"\nkernel_attach = \"native\"\ninterfaces = [\"{interface}\"]\n\
+                 kernel_answers = {ANSWERS}\n"
             ),
         }
     }

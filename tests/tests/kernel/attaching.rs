@@ -107,7 +107,7 @@ fn another_program_stays_where_it_is() {
 fn required_means_every_interface() {
     let scene = Scene::new("kernel-required");
     let _origin = scene.origin(zone_text::small(ZONE));
-    let lanes = format!("kernel = \"required\"\ninterfaces = [\"{INTERFACE}\", \"nowhere\"]");
+    let lanes = required().replace("\"]", "\", \"nowhere\"]");
     let refused = scene.build(&lanes, "").without_waiting().start().expect("a process");
     let ended = refused.process().wait(DEADLINE).expect("it ends");
     let output = refused.process().output();
@@ -133,6 +133,29 @@ fn off_means_off() {
     assert_eq!(scene.client().exchange(&message), scene.other().exchange(&message));
 }
 
+/// By default it is there, and the short form's option says otherwise.
+#[test]
+fn the_short_form_has_lanes_too() {
+    let scene = Scene::new("kernel-short");
+    let _origin = scene.origin(zone_text::small(ZONE));
+    for (arguments, wanted) in [
+        (&[][..], "auto"),
+        (&["--lanes", "auto"], "auto"),
+        (&["--lanes", "kernel"], "required"),
+        (&["--lanes", "sockets"], "off"),
+    ] {
+        let edge = Edge::at(scene.host("edge")).origin(scene.host("origin").v4()).key(&scene.key).zone(ZONE);
+        let edge = edge.args(arguments).start().expect("parapet");
+        edge.wait_for_zone(ZONE, 1, DEADLINE).expect("the zone");
+        let said = &status(&edge)["kernel_lane"];
+        assert_eq!((&said["wanted"], &said["attached"]), (&wanted.into(), &(wanted != "off").into()), "{said}");
+        if wanted != "off" {
+            answers_below(&scene, &edge, scene.client());
+        }
+        edge.stop().expect("parapet ends");
+    }
+}
+
 /// Without a word on interfaces it is on those that the addresses belong to.
 #[test]
 fn interfaces_follow_from_addresses() {
@@ -140,9 +163,31 @@ fn interfaces_follow_from_addresses() {
     let _origin = scene.origin(zone_text::small(ZONE));
     let edge = scene.edge("kernel = \"auto\"", "");
     let host = scene.host("edge");
-    for (name, mode) in [("client", "native"), ("other", "native"), ("origin", "native")] {
-        assert_eq!(interface(&edge, name)["mode"], mode, "{name}");
+    for name in ["client", "other", "origin"] {
+        assert_eq!(interface(&edge, name)["mode"], "generic", "{name}: all are virtual wires");
         assert!(program(host, name).is_some(), "{name}");
     }
     assert_eq!(program(host, "lo"), None);
+}
+
+/// A veth whose other end has neither an XDP program nor GRO loses what is sent natively: nobody gets that unasked.
+#[test]
+fn over_a_plain_virtual_wire_every_answer_arrives() {
+    let scene = Scene::new("kernel-plain");
+    let (host, client) = (scene.host("edge"), scene.host("client"));
+    host.wire("plain", client, "plain").expect("a wire");
+    host.address("plain", server(TRUNK_NETWORK).ip(), 24).expect("an address");
+    client.address("plain", [10, TRUNK_NETWORK, 0, 2].into(), 24).expect("an address");
+    let over_it = Client { namespace: client, server: server(TRUNK_NETWORK) };
+    let _origin = scene.origin(zone_text::small(ZONE));
+    let edge = scene.edge("kernel = \"required\"\ninterfaces = [\"plain\"]", "");
+    let said = interface(&edge, "plain");
+    assert_eq!(said["mode"], "generic", "{said}");
+    assert!(said["why"].as_str().is_some_and(|why| why.contains("kernel_attach")), "{said}");
+    answers_below(&scene, &edge, over_it);
+    let before = Asked::of(&edge).answered;
+    let message = Message::new("www.example.com", Rtype::A).to_bytes(1);
+    (0..100).for_each(|_| _ = over_it.exchange(&message).expect("an answer"));
+    until("each counted", DEADLINE, || (Asked::of(&edge).answered >= before + 100).then_some(()))
+        .expect("answered below");
 }

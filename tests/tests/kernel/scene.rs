@@ -181,7 +181,7 @@ pub(crate) fn samples<'m>(metrics: &'m str, begins: &'m str, contains: &'m [&str
 
 /// Items of `[node.NODE.lanes]`: nothing is left to the sockets that the kernel lane can do.
 pub(crate) fn required() -> String {
-    format!("kernel = \"required\"\ninterfaces = [\"{INTERFACE}\"]")
+    format!("kernel = \"required\"\nkernel_attach = \"native\"\ninterfaces = [\"{INTERFACE}\"]")
 }
 
 /// The edge's address on the wire with this number.

@@ -1,7 +1,7 @@
 //! What the line gives to the kernel lane: whoever gives it on, in the way that the program does, gives byte for byte what
 //! the line would have.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU16, AtomicU64};
 
 use filters::NameHasher;
 use wire::{HEADER_BYTES, NameRef, Query};
@@ -30,9 +30,10 @@ fn words(number: usize) -> &'static [AtomicU64] {
 /// A table for answers, and the zones whose numbers say what is of now.
 fn table() -> (Answers, Zones) {
     let generations = words(layout::GENERATIONS);
-    let tags = words(SETS * layout::WAYS);
+    let tags = Box::leak((0..SETS * layout::WAYS).map(|_| AtomicU16::new(0)).collect());
     let slots = words(SETS * layout::WAYS * layout::SLOT_BYTES / 8);
-    (Answers::new(tags, slots, generations), Zones::with_generations(generations))
+    let texts = words(SETS * layout::WAYS * layout::TEXT_BYTES / 8);
+    (Answers::new(tags, slots, texts, generations), Zones::with_generations(generations))
 }
 
 /// A line that has the zone, and gives its answers on.
