@@ -122,7 +122,7 @@ static __always_inline void expect_answer(u64 key)
 	touch(slot->text);
 }
 
-/* The slot elsewhere in its set that has this key, and its number; 0 if there is none. */
+/* The number of the slot that has this key elsewhere in its set; -1 if none has. */
 __noinline int find_elsewhere(u64 key, u32 set)
 {
 	u64 *words = bpf_map_lookup_elem(&tags, &set), tag = key >> KEY_TAG_SHIFT, first, second;

@@ -126,7 +126,8 @@ static __always_inline u32 response_finding(struct work *work, const u64 *policy
 	struct rate_bucket *bucket;
 	u32 slip = policy[POLICY_SLIP], above;
 
-	if (work->found.kind != KIND_ANSWER || work->found.subject != subject_of(work, KIND_ANSWER))
+	/* Else it was made when the question was read (filters_expect). */
+	if (work->found.subject != subject_of(work, KIND_ANSWER))
 		hash_response(work, policy);
 	bucket = answer_rates_of(work);
 	if (!bucket)

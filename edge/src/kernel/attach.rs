@@ -64,18 +64,17 @@ fn attach_in_turn(
     way: KernelAttach,
     is_veth: bool,
 ) -> Result<(AttachMode, FdLink, Option<String>), String> {
-    let native = match way {
+    let not_natively = match way {
         KernelAttach::Generic => None,
-        KernelAttach::Auto if is_veth => Some(Err(VETH_WHY.to_owned())),
-        KernelAttach::Auto | KernelAttach::Native => Some(attach_by(program, interface, XdpMode::Driver)),
+        KernelAttach::Auto if is_veth => Some(VETH_WHY.to_owned()),
+        KernelAttach::Auto | KernelAttach::Native => match attach_by(program, interface, XdpMode::Driver) {
+            Ok(link) => return Ok((AttachMode::Native, link, None)),
+            Err(why) => Some(why),
+        },
     };
-    let why = match native {
-        Some(Ok(link)) => return Ok((AttachMode::Native, link, None)),
-        Some(Err(why)) => Some(format!("not natively: {why}")),
-        None => None,
-    };
-    if let (KernelAttach::Native, Some(why)) = (way, &why) {
-        return Err(why.clone());
+    let why = not_natively.map(|why| format!("not natively: {why}"));
+    if way == KernelAttach::Native {
+        return Err(why.unwrap_or_default());
     }
     match attach_by(program, interface, XdpMode::Skb) {
         Ok(link) => Ok((AttachMode::Generic, link, why)),

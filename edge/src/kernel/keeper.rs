@@ -171,8 +171,8 @@ impl Services {
             // One that there is no room for is not tried again and again: the sockets answer there.
             self.known.insert(address);
         }
-        // The program has them in mind; from 1 on.
-        if changed || lane.get(layout::POLICY_SERVICES) == 0 {
+        // The program has the last of them in mind.
+        if changed {
             lane.set(layout::POLICY_SERVICES, lane.get(layout::POLICY_SERVICES) + 1);
         }
     }

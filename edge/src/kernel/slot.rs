@@ -28,7 +28,7 @@ impl Words {
 }
 
 /// The unit that uses are dated in.
-pub(super) fn used_at(now_us: u64) -> u32 {
+fn used_at(now_us: u64) -> u32 {
     (now_us >> USED_US_BITS) as u32
 }
 
