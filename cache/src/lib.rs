@@ -33,7 +33,7 @@ pub use answer::{CachedAnswer, Kind};
 pub use error::Unfit;
 pub use rrset::{CachedRrset, OwnerName, Rdatas, Rrsets};
 pub use store::{Cache, Freshness, Hit, Stats};
-pub use watch::Watcher;
+pub use watch::{NameWatch, Watcher};
 pub use zone::{Ticket, ZoneUsage};
 
 /// Names one on-demand zone for as long as it is configured; never used again while the process lives.

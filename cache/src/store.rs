@@ -14,7 +14,7 @@ use wire::{NAME_BYTES_MAX, Name, NameRef, Rtype};
 
 use crate::denial::DenialBudget;
 use crate::zone::Zone;
-use crate::{CachedAnswer, Kind, Ticket, TtlLimits, Watcher, ZoneId, ZoneUsage};
+use crate::{CachedAnswer, Kind, NameWatch, Ticket, TtlLimits, Watcher, ZoneId, ZoneUsage};
 
 /// Bytes of an entry beside its answer: its place in quick_cache's tables, which grow by doubling, and in the list of
 /// hashes of what was evicted.
@@ -38,6 +38,7 @@ pub struct Cache {
     zones_writer: Mutex<()>,
     denials: DenialBudget,
     bytes_max: u64,
+    names: Option<Arc<dyn NameWatch>>,
 }
 
 type Map = sync::Cache<Key, Arc<CachedAnswer>, ByBytes, DefaultHashBuilder, CountZones>;
@@ -94,7 +95,13 @@ impl Cache {
             // Not reached: what has to be given was given.
             Err(_) => Map::with(64, answers_bytes_max, ByBytes, DefaultHashBuilder::default(), CountZones),
         };
-        Cache { map, zones: ArcSwap::default(), zones_writer: Mutex::new(()), denials, bytes_max }
+        Cache { map, zones: ArcSwap::default(), zones_writer: Mutex::new(()), denials, bytes_max, names: None }
+    }
+
+    /// The same, of which `watch` knows each name before there is anything for it.
+    #[must_use]
+    pub fn names_watched_by(self, watch: Arc<dyn NameWatch>) -> Cache {
+        Cache { names: Some(watch), ..self }
     }
 
     /// The answer to a question, and what may be done with it. Counts as a use of it.
@@ -156,7 +163,14 @@ impl Cache {
         let _change = kept.filter(|kept| !kept.is_due(answer.stored)).map(|_| zone.watchers.change());
         let key = Key { zone: Arc::clone(zone), answer: Arc::clone(&answer) };
         zone.added(weigh(&answer));
-        self.map.insert(key, answer);
+        match &self.names {
+            None => self.map.insert(key, answer),
+            Some(names) => {
+                let mut entry = Some((key, Arc::clone(&answer)));
+                let mut keep = || entry.take().into_iter().for_each(|(key, answer)| self.map.insert(key, answer));
+                names.keep_answer(answer.qname(), &mut keep);
+            }
+        }
     }
 
     /// Removes all answers for `name`, or that have RRsets of it; with `subtree`, also for and of the names below it. The
@@ -215,7 +229,12 @@ impl Cache {
     ) {
         let known = self.zones.load();
         let Some(zone) = known.get(&zone).filter(|zone| zone.id == ticket.zone) else { return };
-        zone.denials.learn(apex, response, limits, now, &self.denials, || zone.lock_purges().any_since(ticket));
+        let is_outdated = || zone.lock_purges().any_since(ticket);
+        let mut keep = || zone.denials.learn(apex, response, limits, now, &self.denials, is_outdated);
+        match &self.names {
+            None => keep(),
+            Some(names) => names.keep_denials(apex, &mut keep),
+        }
     }
 
     /// Makes the answer to a question from NSEC records that were learned, if they prove one (RFC 8198).
@@ -236,6 +255,13 @@ impl Cache {
     pub fn names(&self, zone: ZoneId, max: usize) -> Vec<(Name, Rtype)> {
         let of_zone = self.map.iter().filter(|(key, _)| key.zone.id == zone);
         of_zone.map(|(_, answer)| (answer.qname().to_owned(), answer.qtype())).take(max).collect()
+    }
+
+    /// Visits the names of all answers, and the apexes of the zones that NSEC records are known of. What is kept meanwhile may be
+    /// left out.
+    pub fn for_each_name(&self, mut answers: impl FnMut(NameRef<'_>), mut denials: impl FnMut(NameRef<'_>)) {
+        self.map.iter().for_each(|(_, answer)| answers(answer.qname()));
+        self.zones.load().values().for_each(|zone| zone.denials.with_apex(&mut denials));
     }
 
     /// What a zone holds.

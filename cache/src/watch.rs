@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use wire::NameRef;
+
 /// Told before answers of a zone are taken away or replaced that somebody may have, and when that is done: what was read
 /// before the beginning, or meanwhile, is not of now.
 pub trait Watcher: Debug + Send + Sync {
@@ -11,6 +13,16 @@ pub trait Watcher: Debug + Send + Sync {
 
     /// When the last one is gone.
     fn end_change(&self);
+}
+
+/// Told of every name before there is anything at hand for it, of all zones: what was never told of is not at hand. Whoever is
+/// told keeps it, by calling `keep`, once. Several threads may be at it at once.
+pub trait NameWatch: Debug + Send + Sync {
+    /// An answer to a question for this name.
+    fn keep_answer(&self, qname: NameRef<'_>, keep: &mut dyn FnMut());
+
+    /// What says of names in the zone of this apex that they do not exist.
+    fn keep_denials(&self, apex: NameRef<'_>, keep: &mut dyn FnMut());
 }
 
 /// The watchers of one zone.

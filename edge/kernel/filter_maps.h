@@ -55,6 +55,8 @@ struct name_turn {
 	u64 zeros[6];
 };
 
+SHARED_ARRAY(existing, 8, 2 * EXISTING_WORDS);
+SHARED_ARRAY(existing_turn, sizeof(struct name_turn), 1);
 SHARED_ARRAY(recent, 8, 2 * RECENT_WORDS);
 SHARED_ARRAY(recent_turn, sizeof(struct name_turn), 1);
 SHARED_ARRAY(familiar, 8, 2 * FAMILIAR_WORDS);
@@ -125,10 +127,10 @@ struct cell {
 	u32 miss_budget_per_s;
 	u32 names_borne_per_s;  /* 0: not known yet; then it is POLICY_RANDOM_NAMES_PER_S */
 	u32 zone;               /* the last zone of the cell that was asked for, plus one */
-	u64 on_demand;
+	u64 on_demand;          /* the last zone of the cell with a miss << 32 | the second of that */
 	u64 window_start_us;
 	u32 window_marks[2];
-	u64 misses;
+	u64 misses;             /* filters/src/names/budget.rs, OneBudget: when it is without debt again, in us */
 	u64 attacked_misses;
 };
 

@@ -1,12 +1,14 @@
 /* The chain: which filter looks at a query after which. filters/src/chain.rs and score.rs, for what is answered here; the same
  * tables, counters and words. What is not here: messages that have killed (nothing of ours reads them here), those that
- * cannot be read and those that are not at hand (passed up), and the pressure of lanes (nothing waits here).
+ * cannot be read (passed up), and the pressure of lanes (nothing waits here). What is not at hand is passed up, unless an
+ * origin would have to be asked for it and has been asked enough.
  *
  *            ┌── admit: by source and question ──┐          ┌── judge: by what was found ─┐
  *   work ────┤ blocked, client, prefix,          ├── found ─┤ random-name, response-rate   ├──> serve, slip or drop
  *            └ repetition, unknown-source        ┘          └──────────────────────────────┘
  */
 #pragma once
+#include "misses.h"
 #include "responses.h"
 #include "sample.h"
 #include "sources.h"
@@ -158,15 +160,20 @@ static __always_inline void admit(struct chain *chain)
 	offer(chain, SAMPLE_NO_ZONE);
 }
 
-static __always_inline void count_zone(const struct work *work)
+static __always_inline struct zone_count *zone_count_of(const struct work *work)
 {
 	u32 cpu = work->cpu;
 	struct lane_zones *zones = bpf_map_lookup_elem(&lane_zones, &cpu);
-	struct zone_count *count;
 
-	if (!zones)
+	return zones ? &zones->zones[work->found.zone & (CELLS - 1)] : 0;
+}
+
+static __always_inline void count_zone(const struct work *work)
+{
+	struct zone_count *count = zone_count_of(work);
+
+	if (!count)
 		return;
-	count = &zones->zones[work->found.zone & (CELLS - 1)];
 	count->queries++;
 	if (work->found.kind == KIND_NO_NAME)
 		count->no_names++;
@@ -194,6 +201,25 @@ static __always_inline void judge(struct chain *chain)
 	source_learn(chain->row, is_good && score->verdict == VERDICT_SERVE, random_source_armed(), work, chain->policy,
 		     &chain->clock);
 	source_store(chain->row, work);
+}
+
+/* The second half, for what is not at hand. */
+static __always_inline void judge_miss(struct chain *chain)
+{
+	struct work *work = chain->work;
+	struct zone_count *count = zone_count_of(work);
+
+	if (count)
+		count->misses++;
+	work->score.worst_penalty = 0;
+	ASK(chain, FILTER_MISS, miss_finding(work));
+	source_store(chain->row, work);
+	if (work->score.verdict == VERDICT_SERVE)
+		return;
+	settle(chain);
+	if (count)
+		count->queries++;
+	offer(chain, work->found.zone);
 }
 
 /* The question is read, and what there is for it on its way (expect_answer): has all on its way that the chain will ask for. */
@@ -283,12 +309,15 @@ static __always_inline int is_hopeless(const struct chain *chain)
 		    gcra_level(state_ahead(state, &chain->clock)) == LEVEL_FAR_ABOVE)
 			return 1;
 	}
+	if (work->absent == ABSENT_MISS && mode_of(policy, FILTER_MISS) == MODE_ON &&
+	    is_hopeless_miss(chain->work, known_good))
+		return 1;
 	if (known_good)
 		return 0;
 	if (mode_of(policy, FILTER_PREFIX) == MODE_ON && sketch &&
 	    sketch_level(sketch, work->prefix_hash, chain->clock.units) == LEVEL_FAR_ABOVE)
 		return 1;
-	if (work->no_name && mode_of(policy, FILTER_RANDOM_NAME) == MODE_ON && is_random_name(chain->work))
+	if (work->absent == ABSENT_NO_NAME && mode_of(policy, FILTER_RANDOM_NAME) == MODE_ON && is_random_name(chain->work))
 		return 1;
 	return mode_of(policy, FILTER_UNKNOWN_SOURCE) == MODE_ON && random_source_armed();
 }
@@ -302,8 +331,12 @@ __noinline int filters_absent(struct work *work)
 	if (!work || !chain_begin(&chain, work) || !is_hopeless(&chain))
 		return VERDICT_ABOVE;
 	admit(&chain);
-	if (work->no_name && work->score.verdict == VERDICT_SERVE)
-		judge(&chain);
+	if (work->score.verdict == VERDICT_SERVE) {
+		if (work->absent == ABSENT_NO_NAME)
+			judge(&chain);
+		else if (work->absent == ABSENT_MISS)
+			judge_miss(&chain);
+	}
 	/* Another processor has changed what the verdict stands on: counted twice, answered once. */
 	return work->score.verdict == VERDICT_SERVE ? VERDICT_ABOVE : work->score.verdict;
 }

@@ -132,7 +132,8 @@
 #define SLOT_SUBJECT 32       /* u64: the subject of filters' response rate */
 #define SLOT_FLAGS 40         /* u16: QR, AA, TC, RCODE of the header, in host order; the program adds RD and CD */
 #define SLOT_QTYPE 42         /* u16; 0: of no question, but what all names get that do not exist (see names.h);
-                               * without a body, each of them gets a proof of its own */
+                               * without a body, each of them gets a proof of its own; and if that is an answer of an
+                               * origin, the origin would have to be asked for each */
 #define SLOT_ANCOUNT 44       /* u16 */
 #define SLOT_NSCOUNT 46       /* u16 */
 #define SLOT_ARCOUNT 48       /* u16: without OPT */
@@ -215,8 +216,9 @@
 /* Arrays `answer_rates` and `prefix_rates`: buckets of a line. */
 #define ANSWER_RATE_BUCKETS 16384
 #define PREFIX_RATE_BUCKETS 8192
-/* Arrays `recent` and `familiar`: two generations of so many words each; `recent_turn`, `familiar_turn`: which is young.
+/* Arrays `existing`, `recent` and `familiar`: two generations of so many words each; `..._turn`: which is young.
  * The daemon turns `recent` when so many names were added. */
+#define EXISTING_WORDS 65536
 #define RECENT_WORDS 131072
 #define RECENT_NAMES 524288
 #define FAMILIAR_WORDS 16384

@@ -1,7 +1,8 @@
-/* Names that surely do not exist, in zones of which there is a copy. Two sets (Bloom filters) say so, which the daemon fills
- * before anything of a zone is served (edge/src/kernel/names.rs):
+/* Names that surely do not exist, in zones of which there is a copy; and names of which surely nothing is at hand, in zones that
+ * are filled on demand. Two sets (Bloom filters) say so, which the daemon fills before anything of a zone is served
+ * (edge/src/kernel/names.rs):
  *
- *   exists   all names that exist, and some that an answer could be compressed against
+ *   exists   all names that exist or that there are answers of origins for, and some that an answer could be compressed against
  *   covers   the apexes of all zones and of those that they refer to, by their hash; names below which more than NXDOMAIN may
  *            be answered, by it and by its halves the other way round
  *
@@ -76,14 +77,14 @@ __noinline int find_cover(struct work *work)
 }
 
 /* Takes the answer of the zone whose apex begins at `at` in the name. Without a body, no more is known than that there is no
- * such name. */
+ * such name, or no answer for it. */
 static __always_inline int take_nothing(struct work *work, u32 at)
 {
 	int reason = take_answer(work, at, work->cover_hash, 0, work->dnssec_ok);
 
 	if (reason != ANSWER_FOUND || work->body_bytes)
 		return reason;
-	work->no_name = 1;
+	work->absent = work->found.is_hit ? ABSENT_MISS : ABSENT_NO_NAME;
 	return PASS_ABSENT;
 }
 

@@ -155,7 +155,7 @@ int parapet(struct xdp_md *context)
 		reason = check_cookie(work);
 	if (reason != QUESTION_READ)
 		return pass(work, reason);
-	work->no_name = 0;
+	work->absent = ABSENT_UNKNOWN;
 	/* Most of what comes is dropped for its source alone: nothing need be looked for. */
 	if (is_attacked) {
 		enum verdict verdict = filters_absent(work);

@@ -292,6 +292,19 @@ static __always_inline int descend(struct work *work, u32 second, u64 *key, u32 
 	return suffix;
 }
 
+static __always_inline struct cell *cell_of(u32 zone)
+{
+	u32 at = zone % CELLS;
+
+	return bpf_map_lookup_elem(&cells, &at);
+}
+
+/* How many distinct names a second may fail below a suffix of the zone. */
+static __always_inline u32 names_borne_per_s(const struct cell *cell)
+{
+	return cell->names_borne_per_s ? cell->names_borne_per_s : (u32)policy_word(POLICY_RANDOM_NAMES_PER_S);
+}
+
 /* What became of counting a name that failed. */
 struct failure {
 	u32 is_attacked;
@@ -350,6 +363,7 @@ static __always_inline u64 name_bits(u64 hash)
 		state->added++;                                                                    \
 	}
 
+NAME_SET(existing, existing_turn, EXISTING_WORDS)
 NAME_SET(recent, recent_turn, RECENT_WORDS)
 NAME_SET(familiar, familiar_turn, FAMILIAR_WORDS)
 
@@ -435,18 +449,16 @@ __noinline int is_random_name(struct work *work)
 /* A name that does not exist, and is no kept answer of an origin: names::Names::random_name. A FINDING_..., or a penalty. */
 __noinline int random_name(struct work *work)
 {
-	u32 at, borne, slip, is_trusted;
+	u32 slip, is_trusted;
 	struct failure failure;
 	struct cell *cell;
 
 	if (!work)
 		return FINDING_FINE;
-	at = work->found.zone % CELLS;
-	cell = bpf_map_lookup_elem(&cells, &at);
+	cell = cell_of(work->found.zone);
 	if (!cell)
 		return FINDING_FINE;
-	borne = cell->names_borne_per_s ? cell->names_borne_per_s : (u32)policy_word(POLICY_RANDOM_NAMES_PER_S);
-	failure = fail_name(work, borne);
+	failure = fail_name(work, names_borne_per_s(cell));
 	if (!failure.is_attacked) {
 		if (meet_name(work->name_hash) != NAME_UNHEARD)
 			familiar_add(work->name_hash);

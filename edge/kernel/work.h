@@ -20,6 +20,10 @@ enum kind { KIND_ANSWER, KIND_NO_DATA, KIND_NO_NAME, KIND_REFERRAL, KIND_ERROR }
 /* What the filters say. VERDICT_ABOVE: of what is not at hand, only the lanes above can say it; nothing has changed. */
 enum verdict { VERDICT_SERVE, VERDICT_SLIP, VERDICT_DROP, VERDICT_ABOVE };
 
+/* What is known of a name that there is no answer for. ABSENT_NO_NAME: it surely does not exist, but what it gets can only be
+ * had above. ABSENT_MISS: it may, but nothing of it is at hand: its origin would have to be asked. */
+enum absent { ABSENT_UNKNOWN, ABSENT_NO_NAME, ABSENT_MISS };
+
 /* What one filter finds (filters' Finding): a penalty of 1 to 99, or one of these. */
 #define FINDING_FINE 0
 #define FINDING_DROP 100
@@ -99,7 +103,7 @@ struct work {
 	/* answers.h, names.h: what was found, with a copy of what stands behind the question; the OPT record follows it. */
 	struct found found;
 	u64 cover_hash; /* of the end of the name that names.h looks at */
-	u8 no_name;     /* the name surely does not exist, but what it gets can only be had above */
+	u8 absent;      /* enum absent */
 	u32 slot;
 	u16 answer_flags;
 	u16 answer_counts[3];

@@ -158,6 +158,7 @@ impl Edge {
             filters: Arc::clone(&filters),
             zones: Arc::clone(&zones),
             answers: answers.clone(),
+            cache: on_demand.as_ref().map(|on_demand| Arc::clone(&on_demand.cache)),
         });
         let shared = Shared { zones, settings, notify, transfers, on_demand, parking, answers, own_questions, deaths };
         let shared = Arc::new(shared);

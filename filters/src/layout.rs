@@ -15,6 +15,8 @@ pub const SKETCH_ROW: usize = sources::SKETCH_ROW;
 pub const ANSWER_RATE_BUCKETS: usize = names::ANSWER_BUCKETS;
 /// Buckets of [`Table::PrefixRates`](crate::Table::PrefixRates), 64 bytes each.
 pub const PREFIX_RATE_BUCKETS: usize = names::PREFIX_BUCKETS;
+/// Words of one of both generations of [`Table::Existing`](crate::Table::Existing).
+pub const EXISTING_WORDS: usize = names::EXISTING_WORDS;
 /// Words of one of both generations of [`Table::Recent`](crate::Table::Recent).
 pub const RECENT_WORDS: usize = names::RECENT_WORDS;
 /// So many names make a generation of it full.

@@ -148,6 +148,11 @@ impl Filters {
         self.quarantine.served(view, found, times);
     }
 
+    /// Misses are judged elsewhere too, by what is armed here: to be called every few dozen milliseconds while there are some.
+    pub fn missed_elsewhere(&self, now: Now) {
+        self.names.watch_misses(&self.lanes(), now);
+    }
+
     /// Whether [`Filters::found_elsewhere`] learns anything just now of answers that are no kept ones of an origin.
     pub fn learns_elsewhere(&self) -> bool {
         self.names.is_attacked() || self.quarantine.entries() > 0

@@ -31,6 +31,10 @@ pub enum Table {
     AnswerRates,
     /// Budgets of all answers to a prefix.
     PrefixRates,
+    /// Names that exist in zones that are filled on demand.
+    Existing,
+    /// Which generation of them is young.
+    ExistingTurn,
     /// Names that failed a moment ago.
     Recent,
     /// Which generation of them is young.
@@ -53,7 +57,7 @@ pub enum Table {
 
 impl Table {
     /// All of them.
-    pub const ALL: [Table; 16] = [
+    pub const ALL: [Table; 18] = [
         Table::Sources,
         Table::Repeats,
         Table::PrefixBudgets,
@@ -61,6 +65,8 @@ impl Table {
         Table::Slips,
         Table::AnswerRates,
         Table::PrefixRates,
+        Table::Existing,
+        Table::ExistingTurn,
         Table::Recent,
         Table::RecentTurn,
         Table::Familiar,
@@ -82,6 +88,8 @@ impl Table {
             Table::Slips => "slips",
             Table::AnswerRates => "answer_rates",
             Table::PrefixRates => "prefix_rates",
+            Table::Existing => "existing",
+            Table::ExistingTurn => "existing_turn",
             Table::Recent => "recent",
             Table::RecentTurn => "recent_turn",
             Table::Familiar => "familiar",
@@ -291,6 +299,8 @@ mod tests {
             64,
             layout::ANSWER_RATE_BUCKETS * 64,
             layout::PREFIX_RATE_BUCKETS * 64,
+            layout::EXISTING_WORDS * 16,
+            64,
             layout::RECENT_WORDS * 16,
             64,
             layout::FAMILIAR_WORDS * 16,

@@ -35,7 +35,8 @@ fn main() {
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
     let zones = Arc::new(Zones::new());
-    let sync = OriginSync::start(&config, Arc::clone(&zones), runtime.handle()).expect("start");
+    let cache = Arc::new(cache::Cache::new(config.node.limits.cache_bytes_max));
+    let sync = OriginSync::start(&config, Arc::clone(&zones), cache, runtime.handle()).expect("start");
     println!("started after {:?}", started.elapsed());
     if let Some(address) = more.first() {
         listen(address.parse().expect("an address"), &sync);

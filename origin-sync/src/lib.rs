@@ -92,7 +92,7 @@ pub struct OriginSync {
 
 impl OriginSync {
     /// Reads the zones of a configuration from its state folder, publishes them in `zones`, and begins to keep them equal
-    /// to their origins. It blocks while it reads; `runtime` must be multi-threaded.
+    /// to their origins; answers of zones that are filled on demand are kept in `cache`. It blocks while it reads; `runtime` must be multi-threaded.
     ///
     /// # Errors
     /// [`Error::Configuration`] for what `config`'s checks would have found; [`Error::Disk`] when the state folder cannot
@@ -100,6 +100,7 @@ impl OriginSync {
     pub fn start(
         config: &config::Config,
         zones: Arc<Zones>,
+        cache: Arc<Cache>,
         runtime: &tokio::runtime::Handle,
     ) -> Result<OriginSync, Error> {
         let settings = settings::resolve(config)?;
@@ -114,7 +115,6 @@ impl OriginSync {
         let board = Arc::new(Board::new(started));
         let (sender, commands) = mpsc::channel(COMMANDS_MAX);
         let (demand, demands) = mpsc::channel(on_demand::DEMANDS_MAX);
-        let cache = Arc::new(Cache::new(config.node.limits.cache_bytes_max));
         let (on_demand, on_demand_task) = OnDemand::new(cache, started, demand);
         let on_demand = Arc::new(on_demand);
         let parts = Parts {

@@ -212,7 +212,8 @@ fn files_are_checked_when_they_are_read() {
     ] {
         let config = config(folder.path(), &parts(free_address(), &tls));
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let started = origin_sync::OriginSync::start(&config, std::sync::Arc::default(), runtime.handle());
+        let cache = std::sync::Arc::new(cache::Cache::new(1 << 20));
+        let started = origin_sync::OriginSync::start(&config, std::sync::Arc::default(), cache, runtime.handle());
         let error = started.expect_err("a file that cannot be used").to_string();
         assert!(error.contains(reason), "{error}");
     }

@@ -97,6 +97,14 @@ impl Denials {
         self.version.load().chain.len()
     }
 
+    /// Calls `visit` with the zone's apex, if there is anything that a denial can be made from.
+    pub(crate) fn with_apex(&self, mut visit: impl FnMut(NameRef<'_>)) {
+        let version = self.version.load();
+        // Without the SOA, of which this is the owner, there is no denial.
+        let apex = version.soa.as_ref().and_then(|soa| NameRef::parse(&soa.owner).ok());
+        apex.into_iter().for_each(&mut visit);
+    }
+
     /// Learns from a response, unless `is_outdated` says that something was purged since it was asked for.
     pub(crate) fn learn(
         &self,

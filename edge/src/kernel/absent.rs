@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use cache::Cache;
 use config::{Defences, KernelMode};
 use filters::Filters;
 use zones::Zones;
@@ -54,6 +55,11 @@ impl KernelLane {
     }
 
     /// Never called.
+    pub fn cache(&self, _: u64) -> Cache {
+        match *self {}
+    }
+
+    /// Never called.
     ///
     /// # Errors
     ///
@@ -80,6 +86,7 @@ pub(crate) struct Keeper {
     pub(crate) filters: Arc<Filters>,
     pub(crate) zones: Arc<Zones>,
     pub(crate) answers: Option<Arc<Answers>>,
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 /// Never there.
@@ -88,7 +95,7 @@ pub(crate) enum Kept {}
 
 impl Keeper {
     pub(crate) fn start(self) -> std::io::Result<Kept> {
-        let Self { lane, settings: _, filters: _, zones: _, answers: _ } = self;
+        let Self { lane, settings: _, filters: _, zones: _, answers: _, cache: _ } = self;
         match lane {}
     }
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use cache::Cache;
 use filters::Filters;
 use zones::Zones;
 
@@ -39,6 +40,8 @@ pub(crate) struct Keeper {
     pub(crate) filters: Arc<Filters>,
     pub(crate) zones: Arc<Zones>,
     pub(crate) answers: Option<Arc<Answers>>,
+    /// Of answers of origins, if there may be any.
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 /// The running thread.
@@ -69,17 +72,18 @@ impl Keeper {
     }
 
     fn run(self, stop: &AtomicBool) {
-        let Self { mut lane, settings, filters, zones, answers } = self;
-        let tender = Tender::start(lane.names.clone(), zones);
+        let Self { mut lane, settings, filters, zones, answers, cache } = self;
+        let tender = Tender::start(lane.names.clone(), zones, cache);
         // A lane that receives nothing: it turns the filters' windows when no other wakes.
         let clockwork = filters.lane();
         let mut services = Services { known: lane.program.services().into_iter().collect(), looked: None };
-        let mut next = 0;
+        let (mut next, mut misses) = (0, 0);
         while !stop.load(Relaxed) {
             services.follow(&mut lane);
             tell_filters(&mut lane);
             tell(&lane, &settings.load());
             clockwork.gate(filter_time());
+            watch_misses(&lane, &filters, &mut misses);
             next = hear(&lane, answers.as_deref(), next);
             thread::park_timeout(BEAT);
         }
@@ -102,6 +106,15 @@ fn tell_filters(lane: &mut KernelLane) {
     }
     lane.set(layout::POLICY_COUNT_USES, learns.into());
     lane.set(layout::POLICY_ON, told.is_ok().into());
+}
+
+/// Has the filters look at the rates of misses, if the program has dropped any since there were so many.
+fn watch_misses(lane: &KernelLane, filters: &Filters, known: &mut u64) {
+    let misses = lane.counters().read()[layout::COUNTER_FILTERED + layout::FILTER_MISS];
+    if misses != *known {
+        *known = misses;
+        filters.missed_elsewhere(filter_time());
+    }
 }
 
 /// Has the filters hear of what the program answered; says where to go on at the next beat.
@@ -192,13 +205,13 @@ struct Tender {
 }
 
 impl Tender {
-    fn start(names: Option<Arc<Names>>, zones: Arc<Zones>) -> Self {
+    fn start(names: Option<Arc<Names>>, zones: Arc<Zones>, cache: Option<Arc<Cache>>) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let stopped = Arc::clone(&stop);
         let thread = names.and_then(|names| {
             let tend = move || {
                 while !stopped.load(Relaxed) {
-                    names.tend(&zones);
+                    names.tend(&zones, cache.as_deref());
                     thread::park_timeout(TEND_INTERVAL);
                 }
             };

@@ -17,6 +17,7 @@ use std::{
 };
 
 use aya::programs::links::FdLink;
+use cache::Cache;
 use config::{Defences, KernelCrash, KernelMode, Lanes};
 use filters::{Filters, NameHasher};
 use zones::Zones;
@@ -200,6 +201,15 @@ impl KernelLane {
             Some(names) => zones.watched_by(Arc::clone(names) as Arc<dyn zones::Watch>),
             None => zones,
         })
+    }
+
+    /// The cache of answers of origins, of which the program knows the names. To be asked for after the filters.
+    pub fn cache(&self, bytes_max: u64) -> Cache {
+        let cache = Cache::new(bytes_max);
+        match &self.names {
+            Some(names) => cache.names_watched_by(Arc::clone(names) as Arc<dyn cache::NameWatch>),
+            None => cache,
+        }
     }
 
     /// From here on nothing that the daemon before left is given, and the names that it knew are forgotten.

@@ -1,26 +1,30 @@
-//! The names that exist, for the program: so that of any other it knows that it is not there (edge/kernel/names.h).
+//! The names that exist, and those that the cache has anything for, so that the program knows of any other that it is not there,
+//! or not at hand (edge/kernel/names.h).
 //!
 //! ```text
-//! publish ──▶ Names: bits of what is new ──▶ swap ──▶ stale bits? ──▶ sets made anew beside the old ones, then copied over
+//! publish, keep ──▶ Names: bits of what is new ──▶ swap ──▶ stale bits? ──▶ sets made anew beside the old ones, then copied over
 //! ```
 //!
 //! Two Bloom filters (1970) of four bits a name within one word. What is to be published gets its bits before it is; bits that
 //! nothing needs any more do no harm but that fewer names are known to be absent, and go when there are many of them.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+use std::cell::Cell;
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
+use cache::{Cache, NameWatch};
 use filters::NameHasher;
 use wire::{NameRef, Rtype, Section, rdata::Soa};
 use zones::{Answer, Below, Watch, Zone, ZoneSlot, ZoneState, Zones};
 
 /// Fewer stale names than this are never worth the work.
-const STALE_NAMES_MIN: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
+const STALE_NAMES_MIN: usize = if cfg!(test) { 1 << 10 } else { 1 << 18 };
 
-/// The sets of names. Whoever publishes zones lets them publish ([`Zones::watched_by`]).
+/// The sets of names. Whoever publishes zones lets them publish ([`Zones::watched_by`]), and whoever keeps answers of origins
+/// lets them keep ([`Cache::names_watched_by`]).
 #[derive(Debug)]
 pub struct Names {
     hasher: NameHasher,
@@ -50,7 +54,8 @@ enum Part {
     Exists,
     /// It is the apex of a zone, of ours or not.
     Apex,
-    /// It answers for names below it that do not exist, or they would change how an answer is written.
+    /// It answers for names below it that do not exist, or they would change how an answer is written; or there are denials of
+    /// names below it at hand.
     AnswersBelow,
 }
 
@@ -94,21 +99,24 @@ impl Names {
     }
 
     /// To be called now and then: makes the sets anew if much of what is in them is there no more.
-    pub fn tend(&self, zones: &Zones) {
-        if self.is_stale(zones) {
-            self.renew(zones);
+    pub fn tend(&self, zones: &Zones, cache: Option<&Cache>) {
+        if self.is_stale(zones, cache) {
+            self.renew(zones, cache);
         }
     }
 
-    fn is_stale(&self, zones: &Zones) -> bool {
+    fn is_stale(&self, zones: &Zones, cache: Option<&Cache>) -> bool {
         let added = self.added.load(Relaxed);
         let is_much = |needed: usize| added > 2 * needed + STALE_NAMES_MIN;
-        let owners = || zones.load().slots().iter().filter_map(|slot| Some(slot.serving()?.owner_count())).sum();
-        is_much(self.needed.load(Relaxed)) && is_much(owners())
+        let answers = || cache.map_or(0, |cache| cache.stats().entries as usize);
+        let owners =
+            || zones.load().slots().iter().filter_map(|slot| Some(slot.serving()?.owner_count())).sum::<usize>();
+        is_much(self.needed.load(Relaxed)) && is_much(owners() + answers())
     }
 
-    /// Makes the sets anew of what is published, which takes a while where there are many names; others go on publishing.
-    pub fn renew(&self, zones: &Zones) {
+    /// Makes the sets anew of what is published and kept, which takes a while where there are many names; others go on
+    /// publishing and keeping.
+    pub fn renew(&self, zones: &Zones, cache: Option<&Cache>) {
         let none = |words: &[AtomicU64]| words.iter().map(|_| AtomicU64::new(0)).collect();
         let fresh = Arc::new(Sets { exists: none(self.sets.exists), covers: none(self.sets.covers) });
         // From here on whatever is published is added to both: what is there now is all that is missing.
@@ -117,18 +125,22 @@ impl Names {
             *place = Some(Arc::clone(&fresh));
             zones.load().slots().iter().map(|slot| (Arc::clone(slot), slot.serving())).collect::<Vec<_>>()
         };
-        let mut added = 0;
+        let added = Cell::new(0);
+        let add = |hash, part| added.set(added.get() + usize::from(fresh.add(hash, part)));
         for (slot, serving) in table {
-            let add = |hash, part| added += usize::from(fresh.add(hash, part));
             self.visit(slot.apex(), None, serving.as_deref(), add);
+        }
+        if let Some(cache) = cache {
+            let add = |name: NameRef<'_>, part| add(self.hasher.hash(name), part);
+            cache.for_each_name(|qname| add(qname, Part::Exists), |apex| add(apex, Part::AnswersBelow));
         }
         let mut place = self.write();
         for (to, from) in [(self.sets.exists, &fresh.exists), (self.sets.covers, &fresh.covers)] {
             // No bit goes that anything published needs: it is in both.
             to.iter().zip(from.iter()).for_each(|(to, from)| to.store(from.load(Relaxed), Relaxed));
         }
-        self.added.store(added, Relaxed);
-        self.needed.store(added, Relaxed);
+        self.added.store(added.get(), Relaxed);
+        self.needed.store(added.get(), Relaxed);
         *place = None;
     }
 
@@ -155,6 +167,12 @@ impl Names {
         });
     }
 
+    fn add(&self, fresh: Option<&Fresh>, name: NameRef<'_>, part: Part) {
+        let hash = self.hasher.hash(name);
+        self.added.fetch_add(usize::from(self.sets.add(hash, part)), Relaxed);
+        fresh.into_iter().for_each(|fresh| _ = fresh.add(hash, part));
+    }
+
     fn fill(&self, fresh: Option<&Fresh>, apex: NameRef<'_>, before: Option<&Zone>, zone: Option<&Zone>) {
         let mut added = 0;
         self.visit(apex, before, zone, |hash, part| {
@@ -162,6 +180,20 @@ impl Names {
             fresh.into_iter().for_each(|fresh| _ = fresh.add(hash, part));
         });
         self.added.fetch_add(added, Relaxed);
+    }
+}
+
+impl NameWatch for Names {
+    fn keep_answer(&self, qname: NameRef<'_>, keep: &mut dyn FnMut()) {
+        let fresh = self.read();
+        self.add(fresh.as_deref(), qname, Part::Exists);
+        keep();
+    }
+
+    fn keep_denials(&self, apex: NameRef<'_>, keep: &mut dyn FnMut()) {
+        let fresh = self.read();
+        self.add(fresh.as_deref(), apex, Part::AnswersBelow);
+        keep();
     }
 }
 
@@ -297,7 +329,7 @@ mod tests {
         let mut difference = Difference::new();
         difference.add(name("new.example").as_ref(), Rtype::A, 60, &[0; 4]).unwrap();
         slot.publish(ZoneState::Serving(Arc::new(slot.serving().unwrap().apply(&difference).unwrap())));
-        case.names.renew(&case.zones);
+        case.names.renew(&case.zones, None);
         assert!(case.exists("h7.example") && case.exists("new.example") && !case.exists("h999.example"));
         assert_eq!(case.covers("wild.example"), (true, true));
         assert!(case.names.read().is_none());
@@ -309,11 +341,11 @@ mod tests {
         let slot = Arc::new(ZoneSlot::new(name("example")));
         case.zones.insert(&slot);
         slot.publish(ZoneState::Serving(Arc::new(zone(STALE_NAMES_MIN as u32 * 3))));
-        assert!(!case.names.is_stale(&case.zones), "all of it is needed");
+        assert!(!case.names.is_stale(&case.zones, None), "all of it is needed");
         slot.publish(ZoneState::Serving(Arc::new(zone(3))));
-        assert!(case.names.is_stale(&case.zones));
-        case.names.tend(&case.zones);
-        assert!(!case.names.is_stale(&case.zones));
+        assert!(case.names.is_stale(&case.zones, None));
+        case.names.tend(&case.zones, None);
+        assert!(!case.names.is_stale(&case.zones, None));
         assert!(case.exists("h2.example") && !case.exists("h3.example"));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache::{Cache, CachedAnswer, CachedRrset, Failure, Filled, Freshness, Hit, Kind};
+use config::Filter;
 use filters::Verdict;
 use wire::{Class, Full, Name, NameRef, Question, Rcode, Rtype, Section, Writer};
 use zones::ZoneSlot;
@@ -12,7 +13,7 @@ use crate::kernel::Promise;
 use crate::line::{
     find::{Step, refuse},
     judge::{Asker, Finding},
-    promote::{Life, Origin, Promotable, Promoter, Whole},
+    promote::{Life, Origin, Promotable, Promoter, Whole, promote_misses},
     reply::{ExtendedError, Reply},
 };
 use crate::parking::Waiter;
@@ -84,7 +85,12 @@ pub(super) fn answer(
             let Some(answer) = cache.synthesise(zone, slot.apex(), question.name, question.rtype, now) else {
                 return match asker.judge_miss(slot) {
                     Verdict::Serve => Step::Miss(zone),
-                    withheld => Step::Withheld(withheld),
+                    withheld => {
+                        if let (Verdict::Drop(Filter::Miss), Some(origin)) = (withheld, origin) {
+                            promote_misses(origin, slot.apex(), reply.dnssec_ok(), asker.context);
+                        }
+                        Step::Withheld(withheld)
+                    }
                 };
             };
             let verdict = judge(asker, slot, &answer, answer.expires_in_s(now), IsHit::No);

@@ -96,6 +96,38 @@ pub(super) fn promote(
     }
 }
 
+/// Has the kernel lane know that names of the zone of which nothing is at hand need its origin: what the filters think of that,
+/// they can say there as well.
+#[cold]
+pub(super) fn promote_misses(origin: Origin, apex: NameRef<'_>, dnssec_ok: bool, context: &Context<'_>) {
+    let Some(promoter) = &context.promoter else { return };
+    let now_us = promoter.now.us();
+    let key = key_of_no_question(apex, dnssec_ok, context);
+    if let Some(place) = promoter.answers.find_place(key, Promise::Some, now_us) {
+        let entry = Entry {
+            name: apex.as_bytes(),
+            qtype: 0,
+            dnssec_ok,
+            stamp: origin.stamp,
+            apex_bytes: origin.apex_bytes,
+            told: Told { kind: Kind::Error, ttl_s: 0, is_hit: true, subject: 0 },
+            flags: 0,
+            counts: [0; 3],
+            body: &[],
+            fixups: Fixups::None,
+        };
+        promoter.answers.put(place, &entry, now_us);
+    }
+}
+
+/// The key of what stands for names of the zone that there is no answer for.
+fn key_of_no_question(apex: NameRef<'_>, dnssec_ok: bool, context: &Context<'_>) -> u64 {
+    let asked = Some(filters::Asked { qname: apex, qtype: Rtype(0) });
+    let source = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let view = View { source, proof: filters::Proof::None, message: &[], asked, hashes: Hashes::default() };
+    key(context.gate.name_hash(&view), 0, dnssec_ok)
+}
+
 /// An answer that has been written.
 struct Finished<'a> {
     message: &'a [u8],
@@ -223,9 +255,7 @@ impl Finished<'_> {
     fn promote_no_name(&self, promoter: &Promoter<'_>) {
         let now_us = promoter.now.us();
         let Some(apex) = self.apex().filter(|_| self.promotable.life.is_none()) else { return };
-        let mut view = View { hashes: Hashes::default(), ..self.view };
-        view.asked = Some(filters::Asked { qname: apex, qtype: Rtype(0) });
-        let key = key(self.context.gate.name_hash(&view), 0, self.dnssec_ok);
+        let key = key_of_no_question(apex, self.dnssec_ok, self.context);
         if let Some(place) = promoter.answers.find_place(key, Promise::Some, now_us) {
             self.make_no_name(apex, |entry| promoter.answers.put(place, entry, now_us));
         }

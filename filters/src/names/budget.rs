@@ -140,11 +140,11 @@ fn debt(free_again: u64, now: u64) -> u64 {
 pub(crate) struct OneBudget(AtomicU64);
 
 impl OneBudget {
-    /// Takes one, if no more than `part` of the burst of one second is used up by then.
-    pub(crate) fn take(&self, per_s: f64, part: f64, now: Now) -> bool {
+    /// Takes one that costs so much, if no more than the burst is used up by then; one always may be.
+    pub(crate) fn take(&self, cost_us: u64, burst_us: u64, now: Now) -> bool {
         let free_again = self.0.load(Relaxed).max(now.us());
-        let next = free_again + (1e6 / per_s.max(0.1)) as u64;
-        let within = (next - now.us()) as f64 <= (1e6 * part).max(1e6 / per_s.max(0.1));
+        let next = free_again.saturating_add(cost_us);
+        let within = next - now.us() <= burst_us.max(cost_us);
         if within {
             self.0.store(next, Relaxed);
         }
@@ -219,11 +219,12 @@ mod tests {
     #[test]
     fn one_budget_keeps_a_part_back() {
         let budget = OneBudget::default();
-        let taken =
-            |part: f64, ms: u64| (0..1000).filter(|_| budget.take(100.0, part, Now::from_us(ms * 1000))).count();
-        assert_eq!(taken(0.5, 10_000), 50);
-        assert_eq!(taken(1.0, 10_000), 50);
-        assert_eq!(taken(1.0, 10_100), 10);
-        assert_eq!(taken(0.0, 20_000), 1, "one always");
+        let taken = |burst_ms: u64, ms: u64| {
+            (0..1000).filter(|_| budget.take(10_000, burst_ms * 1000, Now::from_us(ms * 1000))).count()
+        };
+        assert_eq!(taken(500, 10_000), 50);
+        assert_eq!(taken(1000, 10_000), 50);
+        assert_eq!(taken(1000, 10_100), 10);
+        assert_eq!(taken(0, 20_000), 1, "one always");
     }
 }

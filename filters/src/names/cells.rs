@@ -133,13 +133,30 @@ impl Cell {
 
     /// Whether the zone is one whose answers are fetched.
     pub(crate) fn is_on_demand(&self, zone: ZoneNumber, now: Now) -> bool {
-        let known = self.on_demand.load(Relaxed);
-        let age_s = now.s().saturating_sub(known & u64::from(u32::MAX));
-        known != 0 && (known >> 32) as u32 == zone.0 && age_s < ON_DEMAND_S
+        self.has_misses(now) && (self.on_demand.load(Relaxed) >> 32) as u32 == zone.0
     }
 
-    pub(crate) fn window(&self) -> Window<'_, 2> {
-        Window { start_us: &self.window_start_us, marks: &self.window_marks }
+    /// Whether there was a miss in the zone that had the last one, a short time ago.
+    pub(crate) fn has_misses(&self, now: Now) -> bool {
+        let known = self.on_demand.load(Relaxed);
+        known != 0 && now.s().saturating_sub(known & u64::from(u32::MAX)) < ON_DEMAND_S
+    }
+
+    /// Arms the zone if its window is over and what was counted in it calls for that. The cell has this number.
+    pub(crate) fn turn(&self, number: usize, lanes: &[Arc<LaneCounts>], now: Now) {
+        let sums = || {
+            let [queries, misses, _] = sum(lanes, number);
+            [queries, misses]
+        };
+        let window = Window { start_us: &self.window_start_us, marks: &self.window_marks };
+        if let Some(rates) = window.turn(now, sums) {
+            self.judge(rates);
+        }
+    }
+
+    /// What one miss costs of the budget.
+    pub(crate) fn miss_cost_us(&self) -> u64 {
+        1_000_000 / u64::from(self.miss_budget_per_s.load(Relaxed).max(1))
     }
 
     /// Arms the zone if these rates of queries and misses call for it.

@@ -29,7 +29,7 @@ use wire::NameRef;
 pub(crate) use attacked::{ATTACKED_MAX, NAME_WORDS as ATTACKED_NAME_WORDS};
 pub use baseline::Baseline;
 pub(crate) use cells::{CELLS, ZoneCount, ZoneCounts};
-pub(crate) use name_set::{FAMILIAR_WORDS, RECENT_NAMES, RECENT_WORDS};
+pub(crate) use name_set::{EXISTING_WORDS, FAMILIAR_WORDS, RECENT_NAMES, RECENT_WORDS};
 pub(crate) use response::{ANSWER_BUCKETS, PREFIX_BUCKETS, costs as response_costs};
 pub use status::{NodeStatus, RateStatus, Status, SuffixStatus, ZoneStatus};
 pub(crate) use suffix::{SETS as SUFFIX_SETS, WAYS as SUFFIX_WAYS};
@@ -53,10 +53,12 @@ const RANDOM_NAME_PENALTY: u8 = 30;
 /// And one that was asked for a moment ago, or again and again before the attack: random names come once, real clients try
 /// again. Whoever asks for each of his twice is still left out before those who ask for what there is.
 pub(crate) const KNOWN_NAME_PENALTY: u8 = 5;
-/// Misses below an attacked suffix get this part of the zone's budget, and half of what others leave.
-const ATTACKED_BUDGET_PART: f64 = 0.125;
-/// Misses of names that nobody has seen leave this part of the burst to those that exist.
-const UNSEEN_BURST_PART: f64 = 0.5;
+/// A miss below an attacked suffix costs so many times as much.
+const ATTACKED_COST_FACTOR: u64 = 8;
+/// What misses may come at once: the budget of a second; and so much of names that nobody has seen, which leaves the rest to
+/// those that exist.
+const MISS_BURST_US: u64 = 1_000_000;
+const UNSEEN_BURST_US: u64 = MISS_BURST_US / 2;
 
 /// All that is known of names.
 #[derive(Debug)]
@@ -83,7 +85,7 @@ impl Names {
             node: taker.one(Table::Node),
             cells: taker.shared(Table::Cells, CELLS),
             suffixes: Suffixes::within(taker, hasher),
-            existing: NameSet::of_existing(),
+            existing: NameSet::of_existing(taker),
             failing: FailingNames::within(taker),
             responses: Responses::within(taker, hasher),
             ticker: Mutex::new(Ticker::new()),
@@ -119,6 +121,13 @@ impl Names {
         self.failing.turn_full();
     }
 
+    /// Arms the zones that the last few dozen milliseconds call for: for who has misses judged elsewhere, where nobody turns
+    /// their windows.
+    pub(crate) fn watch_misses(&self, lanes: &[Arc<LaneCounts>], now: Now) {
+        let cells = self.cells.iter().enumerate().filter(|(_, cell)| cell.has_misses(now));
+        cells.for_each(|(number, cell)| cell.turn(number, lanes, now));
+    }
+
     /// Whether only known-good sources are served now.
     #[inline]
     pub(crate) fn random_source_armed(&self) -> bool {
@@ -136,29 +145,23 @@ impl Names {
         let (Some(cell), Some(asked)) = (self.cell(zone.0), view.asked) else { return Finding::Fine };
         cell.saw(zone.0);
         cell.saw_miss(zone.0, now);
-        let sums = || {
-            let [queries, misses, _] = cells::sum(lanes, cells::cell_of(zone.0));
-            [queries, misses]
-        };
-        if let Some(rates) = cell.window().turn(now, sums) {
-            cell.judge(rates);
-        }
+        cell.turn(cells::cell_of(zone.0), lanes, now);
         let armed = cell.miss.is_armed() || self.node.miss.is_armed();
         if !armed && self.suffixes.attacked_above(zone.1, asked.qname).is_none() {
             return Finding::Fine;
         }
         let hash = view.qname_hash(&self.hasher);
-        let per_s = f64::from(cell.miss_budget_per_s.load(std::sync::atomic::Ordering::Relaxed).max(1));
+        let cost_us = cell.miss_cost_us();
         let trusted = admission.known_good || view.proof != Proof::None;
         let within = if self.existing.has(hash) {
-            !armed || cell.misses.take(per_s, 1.0, now)
+            !armed || cell.misses.take(cost_us, MISS_BURST_US, now)
         } else {
             let borne = Borne::new(cell.names_borne_per_s(defences.random_names_per_s));
             let attacked = self.suffixes.failed(zone, (asked.qname, hash), borne, now).attacked.is_some();
             match (trusted, attacked) {
                 (false, _) => false,
-                (true, false) => cell.misses.take(per_s, UNSEEN_BURST_PART, now),
-                (true, true) => cell.attacked_misses.take(per_s * ATTACKED_BUDGET_PART, UNSEEN_BURST_PART, now),
+                (true, false) => cell.misses.take(cost_us, UNSEEN_BURST_US, now),
+                (true, true) => cell.attacked_misses.take(cost_us * ATTACKED_COST_FACTOR, UNSEEN_BURST_US, now),
             }
         };
         if within { Finding::Fine } else { Finding::Drop }

@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, IntoBytes, KnownLayout};
 use crate::memory::{One, Shared, Table, Taker};
 
 /// 512 KiB a generation: with a million names, one of thirty unknown ones is taken for known.
-const EXISTING_WORDS: usize = 1 << 16;
+pub(crate) const EXISTING_WORDS: usize = 1 << 16;
 /// A name that is not asked for in one to two of these is forgotten.
 pub(crate) const GENERATION_S: u64 = 900;
 /// 1 MiB a generation, of so many names: one of sixty others is taken for one of them.
@@ -39,8 +39,8 @@ struct NameTurn {
 
 impl NameSet {
     /// For names that exist.
-    pub(crate) fn of_existing() -> NameSet {
-        NameSet { words: Shared::own(2 * EXISTING_WORDS), turn: One::own() }
+    pub(crate) fn of_existing(taker: &mut Taker<'_>) -> NameSet {
+        NameSet::within(taker, [Table::Existing, Table::ExistingTurn], EXISTING_WORDS)
     }
 
     fn within(taker: &mut Taker<'_>, [table, turn]: [Table; 2], words: usize) -> NameSet {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn names_are_known_for_one_to_two_generations() {
-        let (names, hasher) = (NameSet::of_existing(), Hasher::new([1, 2], 3));
+        let (names, hasher) = (NameSet::of_existing(&mut Taker::own()), Hasher::new([1, 2], 3));
         let hash = |n: u64| hasher.words(n, 0);
         (0..100_000).for_each(|n| names.add(hash(n)));
         assert!((0..100_000).all(|n| names.has(hash(n))));

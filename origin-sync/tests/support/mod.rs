@@ -98,7 +98,8 @@ impl Edge {
         // As where there is a kernel lane: each zone has a number that says when its answers change.
         let generations = Box::leak((0..1 + ZONES_MAX).map(|_| AtomicU64::new(0)).collect());
         let zones = Arc::new(Zones::with_generations(generations));
-        let sync = OriginSync::start(config, Arc::clone(&zones), runtime.handle()).unwrap();
+        let cache = Arc::new(cache::Cache::new(config.node.limits.cache_bytes_max));
+        let sync = OriginSync::start(config, Arc::clone(&zones), cache, runtime.handle()).unwrap();
         let socket = UdpSocket::bind(notify_at).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let notify_at = socket.local_addr().unwrap();

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use cache::Cache;
 use config::{Config, Defences, KernelMode};
 use edge::kernel::{KernelLane, LaneStatus, Wanted};
 use filters::Filters;
@@ -36,6 +37,11 @@ pub(super) fn filters(
 /// The node's zones, none as yet: the program is told of what becomes of them, if there is one.
 pub(super) fn zones(lane: Option<&KernelLane>) -> Result<Zones, Failure> {
     lane.map_or_else(|| Ok(Zones::new()), KernelLane::zones).map_err(Failure::runtime)
+}
+
+/// The cache of answers of origins: the program knows of what names there are any, if there is one.
+pub(super) fn cache(lane: Option<&KernelLane>, bytes_max: u64) -> Cache {
+    lane.map_or_else(|| Cache::new(bytes_max), |lane| lane.cache(bytes_max))
 }
 
 fn tell(status: &LaneStatus) {

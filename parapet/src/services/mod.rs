@@ -243,9 +243,9 @@ impl Services {
             let filters = kernel_lane::filters(kernel.as_mut(), &config.node.defences, seed)?;
             let zones = Arc::new(kernel_lane::zones(kernel.as_ref())?);
             let runtime = tokio::runtime::Handle::current();
-            let started = tokio::task::block_in_place(|| OriginSync::start(config, Arc::clone(&zones), &runtime));
-            let started = Arc::new(started.map_err(Failure::runtime)?);
-            let cache = started.on_demand().cache();
+            let cache = Arc::new(kernel_lane::cache(kernel.as_ref(), config.node.limits.cache_bytes_max));
+            let start = || OriginSync::start(config, Arc::clone(&zones), Arc::clone(&cache), &runtime);
+            let started = Arc::new(tokio::task::block_in_place(start).map_err(Failure::runtime)?);
             let (publisher, reader) = health::channel("edge", HEALTH_LIFETIME, Instant::now());
             health.push(reader);
             defences = Some(Defences::start(config, Arc::clone(&filters), Arc::clone(&zones)));

@@ -1,23 +1,26 @@
 //! Zones that are filled on demand: the kernel lane counts the TTLs of an origin's answer down as the sockets do, and when their
-//! time is over it has nothing to say any more.
+//! time is over it has nothing to say any more; and it keeps away what would be too much for the origin.
 
 use std::time::{Duration, Instant};
 
 use parapet_lab::scripted::Scripted;
-use parapet_lab::{Edge, Rtype, dns};
+use parapet_lab::{Edge, Rtype, dns, until};
+use parapet_tests::ask;
 
-use crate::scene::{Asked, Client, DEADLINE, Scene, required};
+use crate::message::Message;
+use crate::scene::{Asked, Client, DEADLINE, Scene, metrics, required, samples};
 
 const ZONE: &str = "od.test";
 /// Answers live so long.
 const TTL_S: u32 = 4;
 
-fn before_scripted(name: &str, settings: &str) -> (Scene, Scripted, Edge) {
+/// With these items of the zone, and those of its `on_demand`, whatever follows them.
+fn before_scripted(name: &str, zone: &str, on_demand: &str) -> (Scene, Scripted, Edge) {
     let scene = Scene::new(name);
     let origin = Scripted::start(scene.host("origin"), &[ZONE]).expect("a scripted origin");
     let zone = format!(
-        "[origin.first]\naddresses = [\"{}\"]\n[zone.\"{ZONE}\"]\norigins = [\"first\"]\nmode = \"on-demand\"\n\
-         [zone.\"{ZONE}\".on_demand]\n{settings}\n",
+        "[origin.first]\naddresses = [\"{}\"]\n[zone.\"{ZONE}\"]\norigins = [\"first\"]\nmode = \"on-demand\"\n{zone}\n\
+         [zone.\"{ZONE}\".on_demand]\n{on_demand}\n",
         origin.v4()
     );
     let edge = scene.build(&required(), &zone).start().expect("parapet");
@@ -40,7 +43,7 @@ fn look(client: &mut dns::Client, name: &str) -> (Option<u32>, u32) {
 /// again, not sooner and not later.
 #[test]
 fn ttls_count_down_as_by_the_sockets() {
-    let (scene, origin, edge) = before_scripted("kernel-ttl", "prefetch = false");
+    let (scene, origin, edge) = before_scripted("kernel-ttl", "", "prefetch = false");
     origin.set_ttl_s(TTL_S);
     origin.set_negative_ttl_s(TTL_S);
     let (mut above, mut below) = (asker(scene.other()), asker(scene.client()));
@@ -75,7 +78,7 @@ fn ttls_count_down_as_by_the_sockets() {
 /// What the kernel lane has of an answer, nobody gets any more once a purge is acknowledged.
 #[test]
 fn what_is_purged_is_gone_below_too() {
-    let (scene, origin, edge) = before_scripted("kernel-purge", "prefetch = false");
+    let (scene, origin, edge) = before_scripted("kernel-purge", "", "prefetch = false");
     let (mut above, mut below) = (asker(scene.other()), asker(scene.client()));
     let name = "www.od.test";
     for round in 1..=20 {
@@ -97,7 +100,7 @@ fn what_is_purged_is_gone_below_too() {
 /// Asked for so often that it is fetched before its end, an answer is renewed though the kernel lane gives it.
 #[test]
 fn what_is_in_demand_is_fetched_before_it_ends() {
-    let (scene, origin, edge) = before_scripted("kernel-prefetch", "");
+    let (scene, origin, edge) = before_scripted("kernel-prefetch", "", "");
     // With half a second to go nobody fetches ahead: the least TTL for it is a setting.
     origin.set_ttl_s(20);
     let mut below = asker(scene.client());
@@ -117,4 +120,45 @@ fn what_is_in_demand_is_fetched_before_it_ends() {
     assert!(least > 0, "it was renewed before its end");
     assert_eq!(origin.count_of(name), 2);
     assert!(Asked::of(&edge).answered > 0, "{:#}", Asked::of(&edge).all);
+}
+
+/// Questions for names that nobody knows.
+const RANDOM_NAMES: u16 = 6000;
+/// So many are sent at once, this long after those before.
+const BURST: u16 = 50;
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Of a flood of names that the origin would have to be asked for hardly any reaches the sockets; what is at hand is answered to
+/// the same client.
+#[test]
+fn a_flood_of_misses_ends_below() {
+    // The node as a whole is not armed, and the client may ask for as much as it likes.
+    let defences = "[node.@NODE@.defences]\nnormal_per_s = 1000000\nclient_per_s = 1000000\nprefix_per_s = 1000000";
+    let settings = format!("prefetch = false\n{defences}");
+    let (scene, origin, edge) = before_scripted("kernel-misses", "normal_per_s = 10", &settings);
+    origin.set_ttl_s(3600);
+    look(&mut asker(scene.other()), "www.od.test");
+    let of_misses = || samples(&metrics(&edge), "parapet_dropped_total", &["\"miss\""]).sum::<f64>() as u64;
+    let below = || Asked::of(&edge).all["dropped"].as_u64().expect("a number");
+    assert_eq!((of_misses(), below()), (0, 0));
+    scene.client().at(|| {
+        let socket = ask::connected(scene.client().server);
+        for number in 0..RANDOM_NAMES {
+            let label = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+            let message = Message::new(&format!("{label:x}.{ZONE}"), wire::Rtype::A).to_bytes(number);
+            socket.send(&message).expect("a question that leaves");
+            if number.is_multiple_of(BURST) {
+                std::thread::sleep(PAUSE);
+            }
+        }
+    });
+    let mut last = (0, 0);
+    let dropped = until("the kernel lane to drop them, for the same reason as the sockets do", DEADLINE, || {
+        last = (below(), of_misses());
+        (last.0 > u64::from(RANDOM_NAMES) * 8 / 10 && last.1 >= last.0).then_some(())
+    });
+    dropped.unwrap_or_else(|error| panic!("{error}: {last:?}, {:#}", Asked::of(&edge).all));
+    println!("{last:?} dropped below and in all, {} asked of the origin", origin.count() - 1);
+    assert!(origin.count() < u32::from(RANDOM_NAMES) / 5, "{} questions to the origin", origin.count());
+    assert_eq!(look(&mut asker(scene.client()), "www.od.test").0, Some(1), "what is at hand is answered");
 }

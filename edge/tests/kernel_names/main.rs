@@ -2,31 +2,22 @@
 //! zones come, change and go; and of random names it says so by itself. Needs root.
 #![cfg(feature = "kernel")]
 
+mod edge;
+mod misses;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
-use std::time::Duration;
 
-use config::{DefenceMode, Defences};
-use edge::{
-    Counters, Settings, Transport, filter_time,
-    kernel::{Action, Answers, Names, Program, layout as l},
-    line::{Client, Context, Promoter, respond},
-};
-use filters::{Filters, Memory, NameHasher, Now, Table};
-use support::{
-    NoNotify,
-    frames::{Route, query},
-};
-use wire::{Name, Rtype};
-use zones::{Difference, Limits, Zone, ZoneBuilder, ZoneSlot, ZoneState, Zones};
-
-const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
-const SERVICE: &str = "192.0.2.53:53";
-const NXDOMAIN: u8 = 3;
+use ::edge::kernel::layout as l;
+use config::DefenceMode;
+use edge::{Edge, NXDOMAIN, SERVICE, name, signed_zone, zone_of};
+use support::frames::{Route, query};
+use wire::Rtype;
+use zones::{Difference, Zone, ZoneSlot, ZoneState};
 
 /// Numbers that look random and are the same each time.
 struct Numbers(u64);
@@ -44,127 +35,6 @@ impl Numbers {
     fn one_in(&mut self, number: usize) -> bool {
         self.below(number) == 0
     }
-}
-
-/// Tables that lie in the arrays of a program.
-struct Arrays<'p>(&'p Program);
-
-impl Memory for Arrays<'_> {
-    fn take(&mut self, table: Table, _: usize) -> &'static mut [u8] {
-        self.0.take_bytes(table.as_str()).unwrap()
-    }
-}
-
-/// The program, and the lanes above with the zones that both answer from.
-struct Edge {
-    program: Program,
-    policy: &'static [AtomicU64],
-    names: Arc<Names>,
-    zones: Zones,
-    answers: Answers,
-    filters: Arc<Filters>,
-    settings: Settings,
-    counters: Counters,
-    route: Route,
-}
-
-impl Edge {
-    fn new(mode: DefenceMode) -> Edge {
-        let mut program = Program::load(4096).unwrap();
-        program.serve_at(SERVICE.parse().unwrap()).unwrap();
-        let array = |name| program.array(name).unwrap();
-        let (policy, generations) = (array("policy"), array("generations"));
-        let defences = Defences { mode, ..Defences::default() };
-        let filters = Arc::new(Filters::within(&defences, SEED, &mut Arrays(&program)).unwrap());
-        let names = Arc::new(Names::new(array("exists"), array("covers"), NameHasher::new(SEED)));
-        let zones = Zones::with_generations(generations).watched_by(Arc::clone(&names) as _);
-        let answers = Answers::new(program.tags().unwrap(), array("slots"), array("texts"), generations);
-        let policy_words = filters.policy_words();
-        let words =
-            [(l::POLICY_ON, 1), (l::POLICY_SILENT_US, i64::MAX as u64), (l::POLICY_UDP_PAYLOAD_BYTES_MAX, 1232)];
-        let filter_words = policy_words.iter().enumerate().map(|(n, word)| (l::POLICY_FILTERS + n, *word));
-        words.into_iter().chain(filter_words).for_each(|(place, word)| policy[place].store(word, Relaxed));
-        let (settings, counters) = (Settings::default(), Counters::default());
-        let route = Route::new("198.51.100.7:4242", SERVICE);
-        Edge { program, policy, names, zones, answers, filters, settings, counters, route }
-    }
-
-    /// What the lanes above answer, which gives it to the program as well.
-    fn ask_lanes(&self, route: &Route, message: &[u8]) -> Vec<u8> {
-        let client = Client { peer: route.client, transport: Transport::Udp, idle: Duration::from_secs(10) };
-        let mut out = vec![0; usize::from(self.settings.udp_payload_bytes_max)];
-        let now = self.now();
-        let epoch = self.zones.epoch();
-        let (lane, zones) = (self.filters.lane(), self.zones.load());
-        let promoter = Promoter { answers: &self.answers, epoch, now, filter_time: &|_| now };
-        let context = Context {
-            zones: &zones,
-            settings: &self.settings,
-            notify: &NoNotify,
-            transfers: None,
-            on_demand: None,
-            gate: &lane.gate(now),
-            promoter: Some(promoter),
-            counters: &self.counters,
-            now_s: 0,
-        };
-        let bytes = respond(message, &client, &context, &mut out);
-        out.truncate(bytes);
-        out
-    }
-
-    fn now(&self) -> Now {
-        match self.policy[l::POLICY_STILL_US].load(Relaxed) {
-            0 => filter_time(),
-            still => Now::from_us(still),
-        }
-    }
-
-    /// What the program answers, if it does; an empty answer where it drops.
-    fn ask_program(&self, route: &Route, message: &[u8]) -> Option<Vec<u8>> {
-        let run = self.program.test_run(&route.carry(message), 1).unwrap();
-        match run.action {
-            Action::Send => Some(route.open(&run.frame)),
-            Action::Drop => Some(Vec::new()),
-            Action::Pass => None,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// How many packets were passed up.
-    fn passed(&self) -> u64 {
-        let counters = self.program.array("counters").unwrap();
-        let passed =
-            |words: &[AtomicU64]| words[l::COUNTER_PASSED..][..l::PASSES].iter().map(|n| n.load(Relaxed)).sum::<u64>();
-        counters.chunks(l::COUNTER_WORDS).map(passed).sum()
-    }
-
-    fn serve(&self, zone: Zone) -> Arc<ZoneSlot> {
-        let slot = Arc::new(ZoneSlot::new(zone.apex().to_owned()));
-        self.zones.insert(&slot);
-        slot.publish(ZoneState::Serving(Arc::new(zone)));
-        slot
-    }
-}
-
-fn name(text: &str) -> Name {
-    text.parse().unwrap()
-}
-
-fn soa(mname: &str, rname: &str, serial: u32) -> Vec<u8> {
-    let mut soa = [name(mname).as_bytes(), name(rname).as_bytes()].concat();
-    soa.extend([serial, 3600, 600, 86_400, 300].iter().flat_map(|number| number.to_be_bytes()));
-    soa
-}
-
-/// A zone of its SOA record and others.
-fn zone_of(apex: &str, [mname, rname]: [&str; 2], records: &[(String, Rtype, Vec<u8>)]) -> Zone {
-    let mut builder = ZoneBuilder::new(name(apex), Limits::NONE);
-    builder.add(name(apex).as_ref(), Rtype::SOA, 3600, &soa(mname, rname, 1)).unwrap();
-    for (owner, rtype, rdata) in records {
-        builder.add(name(owner).as_ref(), *rtype, 300, rdata).unwrap();
-    }
-    builder.finish().unwrap()
 }
 
 const APEXES: [&str; 5] = ["example", "sub.example", "a.sub.example", "b.example", "other.test"];
@@ -221,7 +91,7 @@ fn change_something(edge: &Edge, numbers: &mut Numbers) {
         (1, Some(slot)) => slot.publish(ZoneState::Expired(None)),
         (2, Some(slot)) => slot.publish(numbers.one_of(&[ZoneState::Pending, ZoneState::OnDemand { id: 7 }])),
         (3, _) => edge.zones.insert(&Arc::new(ZoneSlot::new(name(apex)))),
-        (4, _) => edge.names.renew(&edge.zones),
+        (4, _) => edge.names.renew(&edge.zones, None),
         (5 | 6, Some(slot)) if slot.serving().is_some() => {
             let owner = name(&format!("{}.{apex}", numbers.one_of(&LABELS)));
             let mut difference = Difference::new();
@@ -317,7 +187,7 @@ fn no_name_is_denied_once_it_is_published() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Relaxed) {
-                edge.names.renew(&edge.zones);
+                edge.names.renew(&edge.zones, None);
                 renewals.fetch_add(1, Relaxed);
             }
         });
@@ -362,18 +232,6 @@ fn names_of_many_labels_are_answered_above() {
             }
         }
     }
-}
-
-/// A signed zone: its signatures would convince nobody, but they are there.
-fn signed_zone() -> Zone {
-    let signature = |covered: Rtype| {
-        let apex = name("example");
-        let rrsig = [&covered.0.to_be_bytes()[..], &[13, 1], &[0; 12], &[0, 7], apex.as_bytes(), &[9; 64]].concat();
-        ("example".to_owned(), Rtype::RRSIG, rrsig)
-    };
-    let nsec = [name("example").as_bytes(), &[0, 1, 0x22]].concat();
-    let records = [("example".to_owned(), Rtype::NSEC, nsec), signature(Rtype::SOA), signature(Rtype::NSEC)];
-    zone_of("example", ["ns.elsewhere", "root.elsewhere"], &records)
 }
 
 /// Random names are answered until there are too many of them, then dropped or slipped, all of it where they come in: the
