@@ -17,10 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache::{Cache, CachedAnswer, TtlLimits, Watcher};
+use cache::Cache;
 use config::{DefenceMode, Defences};
 use edge::{
-    Counters, Miss, MissHandler, Settings, Transport, Waiter, filter_time,
+    Counters, Settings, Transport, filter_time,
     kernel::{Action, Answers, KernelFilters, Names, Program, layout as l},
     line::{Client, Context, OnDemand, Promoter, respond},
 };
@@ -28,9 +28,10 @@ use filters::{Filters, NameHasher, Now};
 use support::{
     NoNotify,
     frames::{Route, query},
+    origin::{NoMisses, Origin, SlotWatcher},
 };
 use wire::{Message, Name, Rcode, Rtype};
-use zones::{Limits, Zone, ZoneBuilder, ZoneSlot, ZoneState, Zones};
+use zones::{Limits, ZoneBuilder, ZoneSlot, ZoneState, Zones};
 
 const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 const SERVICE: &str = "192.0.2.53:53";
@@ -50,17 +51,6 @@ struct Node {
     filters: Arc<Filters>,
     settings: Settings,
     cache: Cache,
-}
-
-/// Nobody is asked.
-struct NoMisses;
-
-impl MissHandler for NoMisses {
-    fn miss(&self, _: Miss, waiter: Waiter) {
-        drop(waiter);
-    }
-
-    fn prefetch(&self, _: Miss) {}
 }
 
 /// Who answered.
@@ -282,60 +272,19 @@ fn a_zone_that_comes_and_goes_takes_its_names_along() {
     assert!(program >= ENOUGH && lane >= ENOUGH, "{program} by the program, {lane} by the lanes");
 }
 
-/// What changes in the cache changes what the slot answers.
-#[derive(Debug)]
-struct SlotWatcher(Arc<ZoneSlot>);
-
-impl Watcher for SlotWatcher {
-    fn begin_change(&self) {
-        self.0.begin_change();
-    }
-
-    fn end_change(&self) {
-        self.0.end_change();
-    }
-}
-
 /// A node whose zone is filled on demand, and what its origin says to a question at this version.
 fn on_demand() -> (Node, impl Fn(&Node, &str, u64, Instant)) {
     let node = Node::new();
     let slot = node.insert("example.com", ZoneState::OnDemand { id: ZONE });
     node.cache.watch(ZONE, Arc::new(SlotWatcher(slot)));
-    let lane = Mutex::new(node.filters.lane());
+    let origin = Mutex::new(Origin::new());
     let fill = move |node: &Node, question: &str, number: u64, now: Instant| {
         let ZoneState::Serving(zone) = version("example.com", number) else { unreachable!() };
-        let answer = Arc::new(said_by_origin(&lane.lock().unwrap(), &zone, question, now));
+        let answer = origin.lock().unwrap().answer(&zone, question, now);
         let ticket = node.cache.ticket(ZONE);
         node.cache.insert(ZONE, answer.qname(), answer.qtype(), Arc::clone(&answer), ticket);
     };
     (node, fill)
-}
-
-/// What the origin says to a question, judged.
-fn said_by_origin(lane: &filters::Lane, zone: &Arc<Zone>, question: &str, now: Instant) -> CachedAnswer {
-    let (zones, settings) = (Zones::new(), Settings::default());
-    let slot = Arc::new(ZoneSlot::new(name("example.com")));
-    slot.publish(ZoneState::Serving(Arc::clone(zone)));
-    zones.insert(&slot);
-    let counters = Counters::default();
-    let client = Client { peer: "192.0.2.1:1053".parse().unwrap(), transport: Transport::Tcp, idle: Duration::ZERO };
-    let mut response = vec![0; 1232];
-    let context = Context {
-        zones: &zones.load(),
-        settings: &settings,
-        notify: &NoNotify,
-        transfers: None,
-        on_demand: None,
-        gate: &lane.gate(filter_time()),
-        promoter: None,
-        counters: &counters,
-        now_s: 0,
-    };
-    let bytes = respond(&query(&format!("{question} do")), &client, &context, &mut response);
-    let (qname, qtype) = question.split_once(' ').unwrap();
-    let (qname, qtype): (Name, Rtype) = (qname.parse().unwrap(), qtype.parse().unwrap());
-    let (apex, limits) = (name("example.com"), TtlLimits::default());
-    CachedAnswer::from_response(apex.as_ref(), qname.as_ref(), qtype, &response[..bytes], &limits, now).unwrap()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use cache::Cache;
 use config::{DefenceMode, Defences};
 use edge::{
-    Counters, Miss, MissHandler, Settings, Transport, Waiter, filter_time,
+    Counters, Settings, Transport, filter_time,
     kernel::{Action, Answers, Names, Program, layout as l},
     line::{Client, Context, OnDemand, Promoter, respond},
 };
@@ -19,7 +19,7 @@ use filters::{Filters, Memory, NameHasher, Now, Table};
 use wire::{Name, Rtype};
 use zones::{Limits, Zone, ZoneBuilder, ZoneSlot, ZoneState, Zones};
 
-use crate::support::{NoNotify, frames::Route};
+use crate::support::{NoNotify, frames::Route, origin::NoMisses};
 
 pub(crate) const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 pub(crate) const SERVICE: &str = "192.0.2.53:53";
@@ -46,17 +46,6 @@ pub(crate) struct Edge {
     pub(crate) counters: Counters,
     pub(crate) route: Route,
     pub(crate) cache: Cache,
-}
-
-/// Nobody is asked.
-struct NoMisses;
-
-impl MissHandler for NoMisses {
-    fn miss(&self, _: Miss, waiter: Waiter) {
-        drop(waiter);
-    }
-
-    fn prefetch(&self, _: Miss) {}
 }
 
 impl Edge {

@@ -1,46 +1,29 @@
 //! Zones that are filled on demand: what would have to be asked for is dropped where it comes in once there is too much of it, and
 //! what may be at hand is not.
 
-use std::{sync::Arc, time::Instant};
-
-use ::edge::{
-    Counters, Settings, Transport,
-    kernel::layout as l,
-    line::{Client, Context, respond},
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
 };
-use cache::{CachedAnswer, TtlLimits, Watcher};
+
+use ::edge::kernel::layout as l;
+use cache::TtlLimits;
 use config::DefenceMode;
 use filters::ZoneNumber;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 use wire::Rtype;
-use zones::{Zone, ZoneSlot, ZoneState, Zones};
+use zones::{ZoneSlot, ZoneState};
 
 use crate::{
     edge::{Edge, SERVICE, name, signed_zone, zone_of},
     support::{
-        NoNotify,
         frames::{Route, query},
+        origin::{Origin, SlotWatcher},
     },
 };
 
 /// The number of the zone in the cache.
 const ZONE: u64 = 5;
 const APEX: &str = "example";
-
-/// What changes in the cache changes what the slot answers.
-#[derive(Debug)]
-struct SlotWatcher(Arc<ZoneSlot>);
-
-impl Watcher for SlotWatcher {
-    fn begin_change(&self) {
-        self.0.begin_change();
-    }
-
-    fn end_change(&self) {
-        self.0.end_change();
-    }
-}
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,42 +77,12 @@ impl Case {
         (0..number).map(ask).sum()
     }
 
-    /// What the origin would say to a question.
-    fn said_by_origin(&self, zone: Zone, question: &str) -> Vec<u8> {
-        let (zones, settings, counters) = (Zones::new(), Settings::default(), Counters::default());
-        let slot = Arc::new(ZoneSlot::new(name(APEX)));
-        slot.publish(ZoneState::Serving(Arc::new(zone)));
-        zones.insert(&slot);
-        let client =
-            Client { peer: "192.0.2.1:1053".parse().unwrap(), transport: Transport::Tcp, idle: Duration::ZERO };
-        let lane = Arc::new(filters::Filters::new(&config::Defences::default(), [1, 2])).lane();
-        let context = Context {
-            zones: &zones.load(),
-            settings: &settings,
-            notify: &NoNotify,
-            transfers: None,
-            on_demand: None,
-            gate: &lane.gate(::edge::filter_time()),
-            promoter: None,
-            counters: &counters,
-            now_s: 0,
-        };
-        let mut response = vec![0; 4096];
-        let bytes = respond(&query(&format!("{question} do")), &client, &context, &mut response);
-        response.truncate(bytes);
-        response
-    }
-
     /// The cache has the origin's answer for this name.
     fn keep(&self, host: &str) {
-        let qname = name(host);
         let zone = zone_of(APEX, ["ns.example", "root.example"], &[(host.to_owned(), Rtype::A, vec![192, 0, 2, 1])]);
-        let (limits, response) = (TtlLimits::default(), self.said_by_origin(zone, &format!("{host} A")));
-        let apex = name(APEX);
-        let judged =
-            CachedAnswer::from_response(apex.as_ref(), qname.as_ref(), Rtype::A, &response, &limits, Instant::now());
-        let answer = Arc::new(judged.unwrap());
-        self.edge.cache.insert(ZONE, answer.qname(), answer.qtype(), Arc::clone(&answer), self.edge.cache.ticket(ZONE));
+        let answer = Origin::new().answer(&Arc::new(zone), &format!("{host} A"), Instant::now());
+        let cache = &self.edge.cache;
+        cache.insert(ZONE, answer.qname(), answer.qtype(), Arc::clone(&answer), cache.ticket(ZONE));
     }
 
     fn renew(&self) {
@@ -177,7 +130,7 @@ fn where_denials_are_at_hand_all_is_for_the_lanes_to_say() {
     let mut case = Case::new();
     case.flood(1000, "");
     assert_eq!(case.flood(100, ""), 100);
-    let response = case.said_by_origin(signed_zone(), "nothing.example A");
+    let response = Origin::new().response(&Arc::new(signed_zone()), "nothing.example A");
     let apex = name(APEX);
     let cache = &case.edge.cache;
     cache.learn_denial(ZONE, apex.as_ref(), &response, &TtlLimits::default(), Instant::now(), cache.ticket(ZONE));

@@ -5,6 +5,8 @@ pub(crate) mod flood;
 #[cfg(feature = "kernel")]
 pub(crate) mod frames;
 #[cfg(feature = "kernel")]
+pub(crate) mod origin;
+#[cfg(feature = "kernel")]
 pub(crate) mod rig;
 
 use std::io::Read;
