@@ -27,6 +27,8 @@ pub(crate) enum Subject {
     KnotXdp,
     /// Parapet without its kernel lane, beside Parapet with it.
     Sockets,
+    /// Parapet with its kernel lane in generic mode, beside the native one; for `bench answers --lane kernel` alone.
+    Generic,
     /// An XDP program that sends every query back; for `bench answers --lane kernel` alone.
     Echo,
     /// ISC's BIND; for `bench attack` alone.
@@ -65,6 +67,7 @@ impl Subject {
             Subject::Knot => "knot",
             Subject::KnotXdp => "knot-xdp",
             Subject::Sockets => "sockets",
+            Subject::Generic => "generic",
             Subject::Echo => "echo",
             Subject::Bind => "bind",
             Subject::Dnsdist => "dnsdist",
@@ -77,6 +80,7 @@ impl Subject {
         match self {
             Subject::Parapet => secondary.parapet(secondary.lanes),
             Subject::Sockets => secondary.parapet(Lanes::Sockets),
+            Subject::Generic => secondary.parapet(Lanes::Generic),
             Subject::Nsd => secondary.nsd(),
             Subject::Knot => secondary.knot(None),
             Subject::KnotXdp => secondary.knot(Some(CLIENTS)),

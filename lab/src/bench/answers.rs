@@ -107,7 +107,7 @@ impl<'r> Bench<'r> {
         let (server, client) = (rig.net.host("server"), rig.net.host("client"));
         let receiver = match options.lane {
             Lanes::Sockets => None,
-            Lanes::Kernel => {
+            Lanes::Kernel | Lanes::Generic => {
                 server.route(SOURCES.0.into(), SOURCES.1, client.v4())?;
                 client.receive_on(SERVER, GENERATOR_CORE, Rank::Interrupt)?;
                 Some(server.receive_on(CLIENTS, SERVER_CORE, Rank::Measured)?)

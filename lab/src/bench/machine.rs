@@ -17,7 +17,7 @@ pub(crate) fn describe(subjects: &[Subject]) -> String {
             Subject::Bind => String::new(),
             Subject::Parapet => format!("parapet {}", env!("CARGO_PKG_VERSION")),
             Subject::Nsd => format!("NSD {}", version("nsd", "-v")),
-            Subject::Sockets | Subject::Echo => continue,
+            Subject::Sockets | Subject::Generic | Subject::Echo => continue,
             Subject::KnotXdp if subjects.contains(&Subject::Knot) => continue,
             Subject::Knot | Subject::KnotXdp => format!("Knot {}", version("knotd", "-V")),
             Subject::Dnsdist => format!("dnsdist {}", version("dnsdist", "--version")),

@@ -125,9 +125,15 @@ impl Options {
             Name::Failover => &[Subject::Parapet, Subject::Bird],
             Name::Filters => &[Subject::Parapet],
             Name::Attack if self.on_demand => &[Subject::Parapet, Subject::Dnsdist],
-            Name::Answers if self.lane == Lanes::Kernel => {
-                &[Subject::Parapet, Subject::KnotXdp, Subject::Nsd, Subject::Knot, Subject::Sockets, Subject::Echo]
-            }
+            Name::Answers if self.lane == Lanes::Kernel => &[
+                Subject::Parapet,
+                Subject::KnotXdp,
+                Subject::Nsd,
+                Subject::Knot,
+                Subject::Sockets,
+                Subject::Generic,
+                Subject::Echo,
+            ],
             Name::Attack => &[Subject::Parapet, Subject::Knot, Subject::Nsd, Subject::Bind, Subject::Dnsdist],
             _ => &[Subject::Parapet, Subject::Nsd, Subject::Knot],
         }

@@ -21,6 +21,9 @@ pub enum Lanes {
     Sockets,
     /// What was answered before by a program in the kernel (XDP), the rest by sockets.
     Kernel,
+    /// The same in generic mode, as it is where a driver takes no program.
+    #[value(skip)]
+    Generic,
 }
 
 impl Lanes {
@@ -30,13 +33,15 @@ impl Lanes {
     pub fn section(self, node: &str, interface: &str) -> String {
         /// Two for each of the names, so that hardly any set of them is full.
         const ANSWERS: u32 = 262_144;
-        match self {
-            Lanes::Sockets => format!("[node.{node}.lanes]\nkernel = \"off\"\n"),
-            Lanes::Kernel => format!(
-                "[node.{node}.lanes]\nkernel = \"required\"\nkernel_attach = \"native\"\ninterfaces = [\"{interface}\"]\n\
-                 kernel_answers = {ANSWERS}\n"
-            ),
-        }
+        let attach = match self {
+            Lanes::Sockets => return format!("[node.{node}.lanes]\nkernel = \"off\"\n"),
+            Lanes::Kernel => "native",
+            Lanes::Generic => "generic",
+        };
+        format!(
+            "[node.{node}.lanes]\nkernel = \"required\"\nkernel_attach = \"{attach}\"\ninterfaces = [\"{interface}\"]\n\
+             kernel_answers = {ANSWERS}\n"
+        )
     }
 }
 
@@ -145,7 +150,7 @@ impl EdgeBuilder {
     pub fn lanes(self, lanes: Lanes) -> EdgeBuilder {
         let lanes = match lanes {
             Lanes::Sockets => "sockets",
-            Lanes::Kernel => "kernel",
+            Lanes::Kernel | Lanes::Generic => "kernel",
         };
         self.args(&["--lanes", lanes])
     }
