@@ -17,8 +17,12 @@ pub(super) const OPEN_WAIT: Duration = Duration::from_secs(30);
 /// How far a connection is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Stage {
+    /// OPEN is held back (see `collision`). What was agreed on, where theirs has come.
+    OpenDelayed(Option<Agreed>),
     /// OPEN sent; theirs is waited for.
     OpenSent,
+    /// OPEN exchanged; KEEPALIVE is held back (see `collision`), whether theirs is here or not.
+    KeepaliveDelayed { agreed: Agreed, is_theirs_here: bool },
     /// OPEN exchanged; their KEEPALIVE is waited for.
     OpenConfirm(Agreed),
     /// Routes can be exchanged.
@@ -36,7 +40,7 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// When the neighbour has been silent for too long.
     pub(super) hold_deadline: Option<Instant>,
-    /// When the next KEEPALIVE leaves.
+    /// When the next KEEPALIVE leaves, or what is held back.
     pub(super) keepalive_deadline: Option<Instant>,
 }
 
@@ -55,17 +59,25 @@ impl Connection {
 
     pub(super) fn state(&self) -> PeerState {
         match self.stage {
+            Stage::OpenDelayed(_) => PeerState::Active,
             Stage::OpenSent => PeerState::OpenSent,
-            Stage::OpenConfirm(_) => PeerState::OpenConfirm,
+            Stage::KeepaliveDelayed { .. } | Stage::OpenConfirm(_) => PeerState::OpenConfirm,
             Stage::Established(_) => PeerState::Established,
         }
+    }
+
+    /// Whether KEEPALIVE has been sent: the neighbour may have a session on it.
+    pub(super) fn is_confirmed(&self) -> bool {
+        matches!(self.stage, Stage::OpenConfirm(_) | Stage::Established(_))
     }
 
     /// What was agreed on, once it was.
     pub(super) fn agreed(&self) -> Option<Agreed> {
         match self.stage {
-            Stage::OpenSent => None,
-            Stage::OpenConfirm(agreed) | Stage::Established(agreed) => Some(agreed),
+            Stage::OpenDelayed(_) | Stage::OpenSent => None,
+            Stage::KeepaliveDelayed { agreed, .. } | Stage::OpenConfirm(agreed) | Stage::Established(agreed) => {
+                Some(agreed)
+            }
         }
     }
 

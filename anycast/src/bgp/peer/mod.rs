@@ -14,6 +14,7 @@
 //! `connect_retry`.
 
 mod announced;
+mod collision;
 mod connection;
 mod event;
 mod receive;
@@ -131,6 +132,7 @@ impl Peer {
             Event::BfdUp => {}
             Event::BfdDown => self.bfd_down(now, out),
         }
+        self.send_held_back(now, out);
         self.note_state(now);
         actions
     }
@@ -236,7 +238,7 @@ impl Peer {
     }
 
     /// A TCP connection stands: OPEN leaves on it, unless there is no use for it.
-    fn take_connection(&mut self, connection: Connection, now: Instant, out: &mut Vec<Action>) {
+    fn take_connection(&mut self, mut connection: Connection, now: Instant, out: &mut Vec<Action>) {
         let id = connection.id;
         if !connection.incoming {
             self.timers.attempt_deadline = None;
@@ -253,7 +255,11 @@ impl Peer {
         if let Some(older) = self.connections.iter().find(|other| same_way(other)).map(|older| older.id) {
             self.drop_collided(older, now, out);
         }
-        out.push(Action::Send(id, open::encode(&self.settings, !self.has_been_up)));
+        if connection.incoming && self.connections.iter().any(Connection::is_confirmed) {
+            connection.stage = Stage::OpenDelayed(None);
+        } else {
+            out.push(Action::Send(id, open::encode(&self.settings, !self.has_been_up)));
+        }
         self.connections.push(connection);
     }
 

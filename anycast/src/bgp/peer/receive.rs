@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use super::collision::Collision;
 use super::connection::{Connection, Stage};
 use super::event::{Action, ConnectionId};
-use super::timers::keepalive;
 use super::{Blame, Peer};
 use crate::bgp::framer::{Frame, HEADER_BYTES};
 use crate::bgp::nlri::Family;
@@ -67,7 +67,10 @@ impl Peer {
         };
         match (stage, message) {
             (_, Message::Notification(body)) => self.receive_notification(id, body, now, out),
-            (Stage::OpenSent, Message::Open(body)) => self.receive_open(id, body, now, out),
+            (Stage::OpenDelayed(None) | Stage::OpenSent, Message::Open(body)) => self.receive_open(id, body, now, out),
+            (Stage::KeepaliveDelayed { agreed, .. }, Message::Keepalive) => {
+                connection.stage = Stage::KeepaliveDelayed { agreed, is_theirs_here: true };
+            }
             (Stage::OpenConfirm(agreed), Message::Keepalive) => self.establish(id, agreed, now, out),
             (Stage::Established(_), Message::Keepalive) => {}
             (Stage::Established(agreed), Message::Update(body)) => self.receive_update(id, agreed, body, now, out),
@@ -88,8 +91,8 @@ impl Peer {
         out: &mut Vec<Action>,
     ) {
         let (subcode, state) = match stage {
-            Stage::OpenSent => (1, "OpenSent"),
-            Stage::OpenConfirm(_) => (2, "OpenConfirm"),
+            Stage::OpenDelayed(_) | Stage::OpenSent => (1, "OpenSent"),
+            Stage::KeepaliveDelayed { .. } | Stage::OpenConfirm(_) => (2, "OpenConfirm"),
             Stage::Established(_) => (3, "Established"),
         };
         let problem = format!("the router sent a message of type {} in {state}", message.kind());
@@ -105,46 +108,14 @@ impl Peer {
                 return self.fail(id, refused.notification, refused.problem, Blame::Protocol, now, out);
             }
         };
-        if !self.wins_collision(id, &open, agreed, now, out) {
-            return self.drop_collided(id, now, out);
-        }
-        let jitter = self.timers.jitter();
-        if let Some(connection) = self.get_mut(id) {
-            connection.stage = Stage::OpenConfirm(agreed);
-            connection.restart_hold(now);
-            connection.restart_keepalive(now, jitter);
-            out.push(Action::Send(id, keepalive()));
-        }
-    }
-
-    /// RFC 4271 §6.8: of two connections the one stays that was opened by the side with the higher identifier; where
-    /// both are the same (RFC 6286 §2.3), with the higher AS number. An established one stays anyhow, unless graceful
-    /// restart was agreed on: then the neighbour has started again (RFC 4724 §5). The losers are ended here, but not
-    /// `id` itself.
-    fn wins_collision(
-        &mut self,
-        id: ConnectionId,
-        open: &Open,
-        agreed: Agreed,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) -> bool {
-        let local = (u32::from(self.settings.router_id), self.settings.local_as);
-        let is_local_favoured = local > (u32::from(open.id), open.asn);
-        let Some(incoming) = self.get_mut(id).map(|connection| connection.incoming) else { return false };
-        for other in self.ids().into_iter().filter(|&other| other != id) {
-            let Some(stage) = self.get_mut(other).map(|connection| connection.stage) else { continue };
-            match stage {
-                Stage::OpenSent => {}
-                Stage::OpenConfirm(_) if incoming == is_local_favoured => return false,
-                Stage::OpenConfirm(_) => self.drop_collided(other, now, out),
-                Stage::Established(old) if old.graceful_restart && agreed.graceful_restart && incoming => {
-                    self.end(other, |_| None, "the router started again".to_owned(), now, out);
-                }
-                Stage::Established(_) => return false,
+        match self.collide(id, &open, agreed, now, out) {
+            Collision::Loses => self.drop_collided(id, now, out),
+            Collision::Open => self.hold_back(id, agreed, now),
+            Collision::Wins => {
+                self.hold_back(id, agreed, now);
+                self.go_on(id, now, out);
             }
         }
-        true
     }
 
     fn receive_notification(&mut self, id: ConnectionId, body: &[u8], now: Instant, out: &mut Vec<Action>) {
@@ -200,7 +171,7 @@ fn explain(notification: &Notification, connection: &Connection, local_as: u32) 
         BAD_PEER_AS => format!("; it does not expect AS {local_as} here"),
         UNSUPPORTED_CAPABILITY => "; look at the families on both sides".to_owned(),
         CONNECTION_REJECTED => "; it may not be configured for this node".to_owned(),
-        CONNECTION_COLLISION if matches!(connection.stage, Stage::OpenSent) => "; it has another connection".to_owned(),
+        CONNECTION_COLLISION if connection.agreed().is_none() => "; it has another connection".to_owned(),
         _ => String::new(),
     };
     format!("the router ended the session: {words}{hint}")

@@ -17,15 +17,13 @@ impl Peer {
     /// Both sides have accepted each other.
     pub(super) fn establish(&mut self, id: ConnectionId, agreed: Agreed, now: Instant, out: &mut Vec<Action>) {
         let jitter = self.timers.jitter();
+        self.drop_late(now, out);
         let Some(connection) = self.get_mut(id) else { return };
         connection.stage = Stage::Established(agreed);
         connection.restart_hold(now);
         connection.restart_keepalive(now, jitter);
         self.timers.retry_at = None;
         self.timers.established_at = Some(now);
-        if self.timers.attempt_deadline.take().is_some() {
-            out.push(Action::CancelConnect);
-        }
         self.has_been_up = true;
         let restart = Duration::from_secs(self.settings.graceful_restart_s.into());
         self.announced = Announced::new(agreed.graceful_restart.then_some(now + restart));

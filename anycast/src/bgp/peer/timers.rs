@@ -141,14 +141,16 @@ impl Peer {
         let Some(connection) = self.get_mut(id) else { return };
         if is_due(connection.hold_deadline) {
             let problem = match connection.stage {
-                Stage::OpenSent => {
+                Stage::OpenDelayed(_) | Stage::OpenSent => {
                     format!("the router accepts connections but sends no OPEN within {} s", OPEN_WAIT.as_secs())
                 }
-                Stage::OpenConfirm(agreed) | Stage::Established(agreed) => {
+                Stage::KeepaliveDelayed { agreed, .. } | Stage::OpenConfirm(agreed) | Stage::Established(agreed) => {
                     format!("the router was silent for the hold time of {} s", agreed.hold_time_s)
                 }
             };
             self.fail(id, Notification::new(HOLD_TIMER_EXPIRED, []), problem, Blame::Nobody, now, out);
+        } else if is_due(connection.keepalive_deadline) && !connection.is_confirmed() {
+            self.end_delay(id, now, out);
         } else if is_due(connection.keepalive_deadline) {
             connection.restart_keepalive(now, jitter);
             out.push(Action::Send(id, keepalive()));

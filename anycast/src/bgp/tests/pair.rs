@@ -332,3 +332,16 @@ fn so_they_do_with_the_same_identifier() {
         check([settings(), PeerSettings { router_id, ..mirrored() }], seed);
     }
 }
+
+/// Whatever arrives first, neither side takes the connection for its session that the other ends for the collision.
+#[test]
+fn rfc4271_6_8_a_collision_ends_no_session() {
+    for seed in 0..1000 {
+        for router_id in [[10, 0, 0, 1], [10, 0, 1, 0]] {
+            let mut world = World::new([PeerSettings { router_id: router_id.into(), ..settings() }, mirrored()], seed);
+            world.settle(Duration::from_secs(20));
+            assert!(world.is_established(), "seed {seed}");
+            assert_eq!(world.peers.each_ref().map(|peer| peer.status().flaps), [0, 0], "{router_id:?}, seed {seed}");
+        }
+    }
+}
