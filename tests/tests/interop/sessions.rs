@@ -1,6 +1,8 @@
 //! A session comes up with each router, whoever opens it, with and without TCP MD5 and TTL security, and the router sees
 //! the prefixes with all their attributes.
 
+use parapet_lab::routers::RouterKind;
+
 use crate::scene::{EDGE_AS, OF_ROUTERS, Opens, PREFIXES, Plan, Scene, Session, count, neighbour, next_hop_is_right};
 
 /// What the routers see, and what the edge says of them.
@@ -25,7 +27,7 @@ fn check(scene: &Scene, plan: &Plan) {
         assert_eq!(shown["ttl_security"], plan.ttl_security, "{shown:#}");
         assert_eq!(shown["hold_time_s"], 3, "{shown:#}");
         assert_eq!(shown["prefixes_announced"], PREFIXES.len(), "{shown:#}");
-        assert_eq!(shown["flaps"], 0, "{shown:#}");
+        assert!(count(&shown["flaps"]) <= flaps_max(scene, session, plan), "{shown:#}");
         assert!(shown["problem"].is_null(), "{shown:#}");
         let words = |list: &str| format!("{}", shown[list]);
         assert!(words("families").contains("\"ipv4\"") && words("families").contains("\"ipv6\""), "{shown:#}");
@@ -34,6 +36,13 @@ fn check(scene: &Scene, plan: &Plan) {
     }
     let installed = scene.net.host("edge").run("ip", &["route", "show"]).expect("the edge's routes").stdout;
     assert!(!installed.contains("198.51.100.0"), "{installed}");
+}
+
+/// FRR 8.4 opens a connection of its own beside the edge's, and when that ends as the session on the edge's comes up, the end
+/// (`BGP_Stop` after its NOTIFICATION, `TCP_connection_open_failed`) is applied to the session: it logs `Established->Clearing`
+/// with `debug bgp neighbor-events`, and closes. Nobody else loses a session for a collision.
+fn flaps_max(scene: &Scene, session: &Session, plan: &Plan) -> u64 {
+    u64::from(plan.opens == Opens::Both && scene.kind(session) == RouterKind::Frr)
 }
 
 /// What the router announces is counted and kept to be shown: at least the prefix of the session's own family. GoBGP and
