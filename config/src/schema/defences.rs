@@ -49,8 +49,18 @@ pub(super) const DEFENCES: Table = Table {
             "Above so many times the normal rate, and while most sources were never seen before, only known-good sources \
              are answered; others must prove their address, over TCP or with a cookie.",
         ),
-        item("client_per_s", RATE, "200", "Queries that one source may send (IPv4 address, IPv6 /64)."),
-        item("prefix_per_s", RATE, "1000", "Queries that one prefix may send over UDP without a cookie."),
+        item(
+            "client_per_s",
+            RATE,
+            "200",
+            "Queries that one source may send (IPv4 address, IPv6 /64). More than 250000 a second is no limit.",
+        ),
+        item(
+            "prefix_per_s",
+            RATE,
+            "1000",
+            "Queries that one prefix may send over UDP without a cookie. More than 250000 a second is no limit.",
+        ),
         item(
             "known_good_factor",
             Kind::Integer { min: 1, max: 10_000 },
@@ -92,7 +102,8 @@ pub(super) const DEFENCES: Table = Table {
             "responses_per_s",
             RATE,
             "50",
-            "Answers of one kind that one prefix gets over UDP without a cookie, so that nobody is reflected at.",
+            "Answers of one kind that one prefix gets over UDP without a cookie, so that nobody is reflected at; of all kinds \
+             together twenty times as many, if it is not known to be good. More than 250000 a second is no limit.",
         ),
         item(
             "slip",

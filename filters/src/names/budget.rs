@@ -48,10 +48,10 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    /// What one costs, in units of 4 µs.
+    /// What one costs, in units of 4 µs. More than 250,000 a second is no limit.
     #[inline]
     pub(crate) fn cost(self) -> u64 {
-        (UNITS_PER_S / u64::from(self.per_s.max(1))).max(1)
+        UNITS_PER_S / u64::from(self.per_s.max(1))
     }
 }
 
@@ -177,6 +177,20 @@ mod tests {
         assert_eq!(within(1000, 100), 100, "as much as two seconds' share at once");
         assert_eq!(within(1100, 10_000), 504, "then fifty a second");
         assert_eq!(within(100_000, 2000), 199, "and after a pause the burst again");
+    }
+
+    /// Where one costs less than the unit there is nothing to count by: it must not be taken for a whole one, which would be a
+    /// limit that nobody has asked for.
+    #[test]
+    fn what_is_more_than_can_be_counted_is_no_limit() {
+        let budgets = own(1);
+        let answered = |key: u64, per_s: u32| {
+            let limit = Limit { per_s, burst_s: 2 };
+            (0..3_000_000u64).filter(|us| budgets.take(mixed(key), limit, Now::from_us(*us)) == Budget::Within).count()
+        };
+        assert_eq!(answered(1, 250_001), 3_000_000);
+        assert_eq!(answered(2, u32::MAX), 3_000_000);
+        assert_eq!(answered(3, 250_000), 1_249_999, "two seconds' share at once, then so many a second");
     }
 
     #[test]

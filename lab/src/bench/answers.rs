@@ -5,7 +5,8 @@
 //!
 //! - what arrives at each end of the wire is worked on by a thread of the kernel on the core of that end ([`Receiver`]): an
 //!   answer from the kernel would be given by the core that asks, and a server by sockets spared what receiving costs;
-//! - the questions come from 65,536 addresses, nobody is exempt from Parapet's filters, and only their limits are out of the way;
+//! - the questions come from addresses that nobody has, none of them exempt from Parapet's filters, of which only the limits are
+//!   out of the way; `kxdpgun` asks from all ports of one before it takes the next, which makes some ten a second;
 //! - every name is asked for before anything counts;
 //! - how long a program runs is measured apart, at the same load: that it is timed costs each run some nanoseconds.
 
