@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::anyhow;
 use parapet_lab::{
-    Dnssec, Lab, LabError, Lanes, Named, Network, TsigKey, ZoneSpec, counters::Counters, dns, parapet_binary,
-    topologies, until, zone_text,
+    Dnssec, Lab, LabError, Named, Network, TsigKey, ZoneSpec, counters::Counters, dns, parapet_binary, topologies,
+    until, zone_text,
 };
 
 use crate::subject::{Running, Secondary, Subject};
@@ -76,7 +76,7 @@ impl Scene {
                     key: &key,
                     zones: &ZONES.map(|(zone, _)| zone),
                     listen: None,
-                    lanes: Lanes::Sockets,
+                    lanes: None,
                     core: None,
                     keeps: true,
                 })

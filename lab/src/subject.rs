@@ -53,8 +53,8 @@ pub(crate) struct Secondary<'s> {
     /// Listen on this address alone.
     pub(crate) listen: Option<IpAddr>,
     pub(crate) core: Option<usize>,
-    /// By which lanes Parapet answers; the interface towards clients is called `client`.
-    pub(crate) lanes: Lanes,
+    /// By which lanes Parapet answers, if not as it does by default; the interface towards clients is called `client`.
+    pub(crate) lanes: Option<Lanes>,
     /// What it transfers must survive a restart.
     pub(crate) keeps: bool,
 }
@@ -79,8 +79,8 @@ impl Subject {
     pub(crate) fn start(self, secondary: &Secondary) -> Result<Running, LabError> {
         match self {
             Subject::Parapet => secondary.parapet(secondary.lanes),
-            Subject::Sockets => secondary.parapet(Lanes::Sockets),
-            Subject::Generic => secondary.parapet(Lanes::Generic),
+            Subject::Sockets => secondary.parapet(Some(Lanes::Sockets)),
+            Subject::Generic => secondary.parapet(Some(Lanes::Generic)),
             Subject::Nsd => secondary.nsd(),
             Subject::Knot => secondary.knot(None),
             Subject::KnotXdp => secondary.knot(Some(CLIENTS)),
@@ -99,14 +99,17 @@ impl Subject {
 }
 
 impl Secondary<'_> {
-    fn parapet(&self, lanes: Lanes) -> Result<Running, LabError> {
+    fn parapet(&self, lanes: Option<Lanes>) -> Result<Running, LabError> {
         // It waits for nothing: the callers time what comes next.
-        let edge = Edge::at(self.host).core(self.core).without_waiting();
-        if self.lanes == Lanes::Kernel {
+        let mut edge = Edge::at(self.host).core(self.core).without_waiting();
+        if let (Some(Lanes::Kernel), Some(lanes)) = (self.lanes, lanes) {
             let text = self.network_file(lanes, &edge.state_folder()?);
             return Ok(Box::new(edge.file(&text, "edge").start()?));
         }
-        let mut edge = edge.origin(self.origin).key(self.key);
+        if let Some(lanes) = lanes {
+            edge = edge.lanes(lanes);
+        }
+        edge = edge.origin(self.origin).key(self.key);
         for zone in self.zones {
             edge = edge.zone(zone);
         }

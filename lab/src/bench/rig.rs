@@ -63,7 +63,7 @@ impl Rig {
             // One address for questions (the first, on the client's wire) and, while the origin lives, one for NOTIFY.
             listen: (core.is_some()).then(|| server.v4()),
             core,
-            lanes: self.lanes,
+            lanes: Some(self.lanes),
             keeps,
         })
     }
