@@ -10,10 +10,6 @@ use parapet_lab::{Edge, Knot, LabError, Lanes, Namespace, Nsd, Server, TsigKey, 
 
 /// The interface of a server that leads to its clients, in all networks of the benchmarks.
 pub(crate) const CLIENTS: &str = "client";
-/// Limits that no benchmark comes near, for its one core asks as much as it can from few prefixes.
-const UNLIMITED: &str = "normal_per_s = 1000000\nclient_per_s = 1000000\nprefix_per_s = 1000000\nrepeats_per_s = 1000000\n\
-    responses_per_s = 1000000\nrandom_names_per_s = 1000000\n";
-
 /// What can be measured: secondaries of the lab's origin, and caches in front of it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
 pub(crate) enum Subject {
@@ -27,7 +23,7 @@ pub(crate) enum Subject {
     KnotXdp,
     /// Parapet without its kernel lane, beside Parapet with it.
     Sockets,
-    /// Parapet with its kernel lane in generic mode, beside the native one; for `bench answers --lane kernel` alone.
+    /// Parapet with its kernel lane in generic mode, beside the native one; for `bench answers` and `bench ondemand`.
     Generic,
     /// An XDP program that sends every query back; for `bench answers --lane kernel` alone.
     Echo,
@@ -39,6 +35,15 @@ pub(crate) enum Subject {
     Unbound,
     /// BIRD with anycast-healthchecker, before Parapet's edge; for `bench failover` alone.
     Bird,
+}
+
+/// The section of a network file with which all the filters of this node look at every query: nobody is exempt, and only the
+/// limits are out of the way, for the one core of a benchmark asks as much as it can from few prefixes.
+pub(crate) fn unlimited(node: &str) -> String {
+    format!(
+        "[node.{node}.defences]\nnormal_per_s = 1000000\nclient_per_s = 1000000\nprefix_per_s = 1000000\n\
+         repeats_per_s = 1000000\nresponses_per_s = 1000000\nrandom_names_per_s = 1000000\n"
+    )
 }
 
 /// A running subject.
@@ -119,7 +124,6 @@ impl Secondary<'_> {
         Ok(Box::new(edge.start()?))
     }
 
-    /// All its filters look at every query: nobody is exempt, and only the limits are out of the way.
     fn network_file(&self, lanes: Lanes, state: &std::path::Path) -> String {
         let addresses = self.listen.map_or_else(|| self.host.addresses(), |address| vec![address]);
         let listen: Vec<String> =
@@ -127,10 +131,11 @@ impl Secondary<'_> {
         let zones: String =
             self.zones.iter().map(|zone| format!("[zone.\"{zone}\"]\norigins = [\"bind\"]\n")).collect();
         format!(
-            "[node.edge]\nlisten = {listen:?}\nstate_dir = \"{state}\"\nworkers = 1\n{lanes}[node.edge.defences]\n\
-             {UNLIMITED}[key.bench]\nkey_file = \"{key}\"\n[origin.bind]\naddresses = [\"{origin}\"]\nkey = \"bench\"\n{zones}",
+            "[node.edge]\nlisten = {listen:?}\nstate_dir = \"{state}\"\nworkers = 1\n{lanes}{unlimited}\
+             [key.bench]\nkey_file = \"{key}\"\n[origin.bind]\naddresses = [\"{origin}\"]\nkey = \"bench\"\n{zones}",
             state = state.display(),
             lanes = lanes.section("edge", CLIENTS),
+            unlimited = unlimited("edge"),
             key = self.key.file.display(),
             origin = self.origin,
         )

@@ -66,13 +66,13 @@ pub(crate) struct Options {
     /// Print one JSON object: {"bench", "machine", "rows": [{"subject", "case", "metric", "value", "unit"}]}.
     #[arg(long)]
     json: bool,
-    /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,bird for failover,
-    /// parapet,knot,nsd,bind,dnsdist for attack, parapet,knot-xdp,nsd,knot,sockets,echo for answers with the kernel lane,
-    /// parapet,nsd,knot otherwise].
+    /// Whom to measure [default: parapet,dnsdist,unbound for ondemand, parapet,sockets,dnsdist,unbound with the kernel lane,
+    /// parapet,bird for failover, parapet,knot,nsd,bind,dnsdist for attack, parapet,knot-xdp,nsd,knot,sockets,generic,echo for
+    /// answers with the kernel lane, parapet,nsd,knot otherwise].
     #[arg(long, value_delimiter = ',')]
     subjects: Vec<Subject>,
-    /// answers, change, attack: by which lanes Parapet answers. With kernel, what arrives at the server is also worked on by
-    /// the server's core, whoever the server is.
+    /// answers, change, ondemand, attack: by which lanes Parapet answers. With kernel, what arrives at the server is also
+    /// worked on by the server's core, whoever the server is.
     #[arg(long, visible_alias = "lanes", value_enum, default_value_t)]
     lane: Lanes,
     /// Repeats of the whole measurement [default: 1 for change, 2 for catalog and ondemand, 3 otherwise].
@@ -121,6 +121,9 @@ impl Options {
     fn subjects(&self) -> &[Subject] {
         match self.name {
             _ if !self.subjects.is_empty() => &self.subjects,
+            Name::Ondemand if self.lane == Lanes::Kernel => {
+                &[Subject::Parapet, Subject::Sockets, Subject::Dnsdist, Subject::Unbound]
+            }
             Name::Ondemand => &[Subject::Parapet, Subject::Dnsdist, Subject::Unbound],
             Name::Failover => &[Subject::Parapet, Subject::Bird],
             Name::Filters => &[Subject::Parapet],

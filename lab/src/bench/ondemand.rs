@@ -1,29 +1,31 @@
 //! `bench ondemand`: Parapet's edge with an on-demand zone, dnsdist with its packet cache and unbound with a stub zone, in
 //! front of one real `named`, on one core. First a realistic mix against an empty cache: how many questions the origin is
 //! asked for all that are answered. Then a few names that are all cached: processor time for a hit.
+//!
+//! By sockets, processor time is the server's own; with `--lane kernel` it is all that the server's core did, for a program at
+//! the interface does what no process is charged for.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fmt::Write as _, fs, time::Duration};
 
 use anyhow::{Context, bail};
-use parapet_lab::{CachePeer, Edge, Lab, LabError, Named, Network, ZoneSpec, counters::Counters, dns, zone_text};
+use parapet_lab::{
+    CachePeer, Edge, Lab, LabError, Lanes, Named, Network, ZoneSpec, counters::Counters, dns, zone_text,
+};
 
 use super::{
     Options,
-    load::{self, GENERATOR_CORE, Load, Offer, SERVER_CORE},
+    load::{self, GENERATOR_CORE, Load, SERVER_CORE, Wire},
     progress,
     report::{Report, Samples},
     rig::topology,
 };
-use crate::subject::{Running, Subject};
+use crate::subject::{CLIENTS, Running, Subject, unlimited};
 
 /// The zone that is cached.
 const ZONE: &str = "example.com";
+/// The files of questions.
+const MIX: &str = "mix";
+const HOT: &str = "hot";
 /// The exponent of the popularity of names: measured for resolvers' questions by Jung et al. (2002), 0.91.
 const ZIPF_EXPONENT: f64 = 0.91;
 /// Of so many questions, one is for a name that does not exist, and one for AAAA, which no name here has.
@@ -63,18 +65,23 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let mut samples = Samples::new("ondemand", options.subjects());
     progress("building the network, the zone and the questions");
     let rig = Rig::build(options.records())?;
+    let wire = Wire::new(&rig.net, options.lane)?;
+    let bench = Bench { rig: &rig, wire, lanes: options.lane, seconds: options.seconds() };
     for repeat in 1..=options.repeats() {
         for &subject in options.subjects() {
             progress(&format!("repeat {repeat} of {}: {}, hit rate", options.repeats(), subject.name()));
-            let server = rig.start(subject)?;
-            rig.measure_mix(&server, subject, &mut samples)?;
+            let server = bench.start(subject)?;
+            bench.measure_mix(&server, subject, &mut samples)?;
             progress(&format!("repeat {repeat} of {}: {}, CPU per hit", options.repeats(), subject.name()));
-            rig.warm(&server)?;
+            bench.warm(&server)?;
             for &offered in options.loads() {
-                rig.measure_hits(&server, subject, offered, options.seconds(), &mut samples)?;
+                bench.measure_hits(&server, subject, offered, &mut samples)?;
             }
             server.stop()?;
         }
+    }
+    if bench.wire.reaches_below() {
+        samples.note(format!("cpu_per_answer, cpu_per_hit: {}.", load::ALL_OF_THE_CORE));
     }
     Ok(samples.finish())
 }
@@ -84,8 +91,8 @@ impl Rig {
         let lab = Lab::new("bench-ondemand")?;
         let net = lab.build(&topology())?;
         let write = |name: &str, text: String| fs::write(lab.folder().join(name), text).context("writing questions");
-        write("mix", mix(names))?;
-        write("hot", hot())?;
+        write(MIX, mix(names))?;
+        write(HOT, hot())?;
         let zone = lab.folder().join("mix.zone");
         fs::write(&zone, zone_of(names)).context("writing the zone")?;
         let server = net.host("server").addresses();
@@ -96,43 +103,72 @@ impl Rig {
         Ok(Rig { net, origin, questions, lab })
     }
 
+    fn asked(&self) -> Result<u64, LabError> {
+        self.questions.packets("questions")
+    }
+}
+
+/// The network with what is the same for all subjects.
+struct Bench<'r> {
+    rig: &'r Rig,
+    wire: Wire<'r>,
+    lanes: Lanes,
+    seconds: u32,
+}
+
+impl Bench<'_> {
     /// With an empty cache.
     fn start(&self, subject: Subject) -> anyhow::Result<Running> {
-        let host = self.net.host("server");
-        let origin = self.origin.v4();
+        let host = self.rig.net.host("server");
+        let origin = self.rig.origin.v4();
         let core = Some(SERVER_CORE);
         let server: Running = match subject {
-            Subject::Parapet => {
-                let edge = Edge::at(host);
-                let state = edge.state_folder()?;
-                let _ = fs::remove_dir_all(&state);
-                let file = network_file(host.v4(), &state, origin);
-                Box::new(edge.file(&file, "edge").core(core).start()?)
-            }
+            Subject::Parapet => self.parapet(self.lanes)?,
+            Subject::Sockets => self.parapet(Lanes::Sockets)?,
+            Subject::Generic => self.parapet(Lanes::Generic)?,
             Subject::Dnsdist => Box::new(CachePeer::dnsdist(host, origin).zone(ZONE).core(core).start()?),
             Subject::Unbound => Box::new(CachePeer::unbound(host, origin).zone(ZONE).core(core).start()?),
             _ => {
-                bail!("{} is no cache: --subjects parapet,dnsdist,unbound", subject.name())
+                bail!("{} is no cache: --subjects parapet,sockets,generic,dnsdist,unbound", subject.name())
             }
         };
-        let mut client = dns::Client::new(self.net.host("client"), (server.v4(), dns::PORT).into())?;
+        let mut client = dns::Client::new(self.rig.net.host("client"), (server.v4(), dns::PORT).into())?;
         server.process().wait_until("its first answer from the origin", READY_DEADLINE, || {
             client.ask_once(ZONE, dns::Rtype::SOA, Duration::from_millis(500)).filter(|reply| reply.serial().is_some())
         })?;
         Ok(server)
     }
 
+    fn parapet(&self, lanes: Lanes) -> Result<Running, LabError> {
+        let host = self.rig.net.host("server");
+        let edge = Edge::at(host);
+        let state = edge.state_folder()?;
+        let _ = fs::remove_dir_all(&state);
+        let file = format!(
+            "[node.edge]\nlisten = [\"{listen}:53\"]\nstate_dir = \"{state}\"\nworkers = 1\n{lanes}{defences}\
+             [origin.bind]\naddresses = [\"{origin}\"]\n[zone.\"{ZONE}\"]\norigins = [\"bind\"]\nmode = \"on-demand\"\n\
+             [zone.\"{ZONE}\".on_demand]\n{ON_DEMAND}",
+            listen = host.v4(),
+            state = state.display(),
+            lanes = lanes.section("edge", CLIENTS),
+            // Without a word on them, the lab's clients are exempt.
+            defences = if self.wire.reaches_below() { unlimited("edge") } else { String::new() },
+            origin = self.rig.origin.v4(),
+        );
+        Ok(Box::new(edge.file(&file, "edge").core(Some(SERVER_CORE)).start()?))
+    }
+
     fn measure_mix(&self, server: &Running, subject: Subject, samples: &mut Samples) -> Result<(), LabError> {
-        let before = (self.questions.packets("questions")?, server.process().cpu_time());
-        let load = self.offer("mix", server, MIX_PER_S, MIX_SECONDS)?;
-        let asked = (self.questions.packets("questions")? - before.0) as f64;
-        let cpu = server.process().cpu_time().saturating_sub(before.1);
+        let before = (self.rig.asked()?, self.wire.used(Some(server.process()))?);
+        let load = self.offer(MIX, MIX_PER_S, MIX_SECONDS)?;
+        let asked = self.rig.asked()?.saturating_sub(before.0) as f64;
+        let used = self.wire.used(Some(server.process()))?.since(before.1);
         let case = format!("mix at {MIX_PER_S}/s");
         let name = subject.name();
         samples.add(name, &case, "hit_rate", 100.0 * (1.0 - asked / load.good.max(1.0)), "%");
         samples.add(name, &case, "origin_questions", asked / load.seconds, "1/s");
         samples.add(name, &case, "answered_share", 100.0 * load.good / load.sent.max(1.0), "%");
-        samples.add(name, &case, "cpu_per_answer", cpu.as_secs_f64() * 1e6 / load.good.max(1.0), "µs");
+        samples.add(name, &case, "cpu_per_answer", used.us_per_answer(load.good), "µs");
         samples.add(name, &case, "resident", server.process().resident_bytes() as f64 / 1e6, "MB");
         Ok(())
     }
@@ -140,9 +176,9 @@ impl Rig {
     /// Ask for the hot names until the origin is not asked any more.
     fn warm(&self, server: &Running) -> anyhow::Result<()> {
         for _ in 0..WARM_ROUNDS_MAX {
-            let before = self.questions.packets("questions")?;
-            self.offer("hot", server, WARM_PER_S, WARM_SECONDS)?;
-            if self.questions.packets("questions")? - before <= WARM_QUESTIONS_MAX {
+            let before = self.rig.asked()?;
+            self.offer(HOT, WARM_PER_S, WARM_SECONDS)?;
+            if self.rig.asked()? - before <= WARM_QUESTIONS_MAX {
                 return Ok(());
             }
         }
@@ -154,40 +190,22 @@ impl Rig {
         server: &Running,
         subject: Subject,
         offered: u32,
-        seconds: u32,
         samples: &mut Samples,
     ) -> Result<(), LabError> {
-        let before = server.process().cpu_time();
-        let load = self.offer("hot", server, offered, seconds)?;
-        let cpu = server.process().cpu_time().saturating_sub(before);
+        let before = self.wire.used(Some(server.process()))?;
+        let load = self.offer(HOT, offered, self.seconds)?;
+        let used = self.wire.used(Some(server.process()))?.since(before);
         let case = format!("hits, {offered}/s offered");
         let name = subject.name();
-        samples.add(name, &case, "cpu_per_hit", cpu.as_secs_f64() * 1e6 / load.good.max(1.0), "µs");
+        samples.add(name, &case, "cpu_per_hit", used.us_per_answer(load.good), "µs");
         samples.add(name, &case, "hits_answered_share", 100.0 * load.good / load.sent.max(1.0), "%");
         samples.add(name, &case, "hits_answered", load.good / load.seconds, "1/s");
         Ok(())
     }
 
-    fn offer(&self, questions: &str, server: &Running, rate_per_s: u32, seconds: u32) -> Result<Load, LabError> {
-        let questions = self.file(questions);
-        load::offer(
-            &self.net,
-            &Offer { questions: &questions, server: server.v4(), rate_per_s, seconds, sources: None },
-        )
+    fn offer(&self, questions: &str, rate_per_s: u32, seconds: u32) -> Result<Load, LabError> {
+        self.wire.offer(&self.rig.lab.folder().join(questions), rate_per_s, seconds)
     }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.lab.folder().join(name)
-    }
-}
-
-fn network_file(listen: IpAddr, state: &Path, origin: IpAddr) -> String {
-    format!(
-        "[node.edge]\nlisten = [\"{listen}:53\"]\nstate_dir = \"{}\"\nworkers = 1\n[origin.bind]\naddresses = \
-         [\"{origin}\"]\n[zone.\"{ZONE}\"]\norigins = [\"bind\"]\nmode = \"on-demand\"\n[zone.\"{ZONE}\".on_demand]\n\
-         {ON_DEMAND}",
-        state.display()
-    )
 }
 
 /// `m000000`… with the TTLs of the mix, `h000000`… with the longest.
