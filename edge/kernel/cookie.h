@@ -81,6 +81,14 @@ static __always_inline int is_acceptable(u64 head, u32 now_s, s32 *age_s)
 	return (u8)head == COOKIE_VERSION && *age_s >= -COOKIE_FUTURE_S_MAX && *age_s <= COOKIE_AGE_S_MAX;
 }
 
+/* Whether a message that was not read may have a cookie of ours: it would need another record, and room for it. */
+static __always_inline int may_be_proven(const struct work *work)
+{
+	const u32 least = HEADER_BYTES + OPT_BYTES + OPTION_HEADER_BYTES + CLIENT_COOKIE_BYTES + SERVER_COOKIE_BYTES;
+
+	return work->dns_bytes >= least && (work->dns_bytes > MESSAGE_BYTES_MAX || u16_at(work->message + 10));
+}
+
 /* Judges the client's COOKIE option: whether it proves the source, and what the answer carries. A reason to pass it up, or
  * QUESTION_READ. */
 __noinline int check_cookie(struct work *work)

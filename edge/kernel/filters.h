@@ -1,7 +1,8 @@
 /* The chain: which filter looks at a query after which. filters/src/chain.rs and score.rs, for what is answered here; the same
- * tables, counters and words. What is not here: messages that have killed (nothing of ours reads them here), those that
- * cannot be read (passed up), and the pressure of lanes (nothing waits here). What is not at hand is passed up, unless an
- * origin would have to be asked for it and has been asked enough.
+ * tables, counters and words. What is not here: messages that have killed (nothing of ours reads them here), what is wrong with
+ * those that cannot be read (they are passed up, unless their source alone has them dropped), and the pressure of lanes
+ * (nothing waits here). What is not at hand is passed up, unless an origin would have to be asked for it and has been asked
+ * enough.
  *
  *            ┌── admit: by source and question ──┐          ┌── judge: by what was found ─┐
  *   work ────┤ blocked, client, prefix,          ├── found ─┤ random-name, response-rate   ├──> serve, slip or drop
@@ -290,7 +291,8 @@ __noinline int filters_answer(struct work *work)
 	return work->score.verdict;
 }
 
-/* Whether the chain drops or slips a query of this source whatever is found for it. Changes nothing. */
+/* Whether the chain drops or slips a query of this source whatever is found for it; what was not read here cannot be slipped.
+ * Changes nothing. */
 static __always_inline int is_hopeless(const struct chain *chain)
 {
 	const struct work *work = chain->work;
@@ -319,7 +321,8 @@ static __always_inline int is_hopeless(const struct chain *chain)
 		return 1;
 	if (work->absent == ABSENT_NO_NAME && mode_of(policy, FILTER_RANDOM_NAME) == MODE_ON && is_random_name(chain->work))
 		return 1;
-	return mode_of(policy, FILTER_UNKNOWN_SOURCE) == MODE_ON && random_source_armed();
+	return mode_of(policy, FILTER_UNKNOWN_SOURCE) == MODE_ON && random_source_armed() &&
+	       (is_read(work) || (place == PLACES && !row_was_seen(chain->row, work->source_hash)));
 }
 
 /* The filters' word on a query of which the answer is not at hand: VERDICT_ABOVE, but where the chain drops or slips it
@@ -339,4 +342,17 @@ __noinline int filters_absent(struct work *work)
 	}
 	/* Another processor has changed what the verdict stands on: counted twice, answered once. */
 	return work->score.verdict == VERDICT_SERVE ? VERDICT_ABOVE : work->score.verdict;
+}
+
+/* The filters' word on a message that was not read and proves nothing: VERDICT_DROP, or VERDICT_ABOVE. */
+__noinline int filters_unread(struct work *work)
+{
+	const u64 *policy = policy_words();
+
+	if (!work || !policy || policy[POLICY_ALL_OFF])
+		return VERDICT_ABOVE;
+	leave_unread(work);
+	hash_source(work, policy);
+	work->absent = ABSENT_UNKNOWN;
+	return filters_absent(work) == VERDICT_DROP ? VERDICT_DROP : VERDICT_ABOVE;
 }

@@ -126,6 +126,14 @@ static __always_inline int leave(struct work *work, struct xdp_md *context, u32 
 	return verdict == VERDICT_ABOVE ? pass(work, reason) : withhold(work, context, verdict);
 }
 
+/* It was not read here, for this reason: passed up, unless its source alone has it dropped. */
+static __always_inline int decline(struct work *work, u32 reason)
+{
+	if (reason == PASS_PACKET || may_be_proven(work) || filters_unread(work) == VERDICT_ABOVE)
+		return pass(work, reason);
+	return drop(work);
+}
+
 SEC("xdp")
 int parapet(struct xdp_md *context)
 {
@@ -154,7 +162,7 @@ int parapet(struct xdp_md *context)
 	if (reason == QUESTION_READ && work->has_cookie)
 		reason = check_cookie(work);
 	if (reason != QUESTION_READ)
-		return pass(work, reason);
+		return decline(work, reason);
 	work->absent = ABSENT_UNKNOWN;
 	/* Most of what comes is dropped for its source alone: nothing need be looked for. */
 	if (is_attacked) {

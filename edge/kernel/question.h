@@ -172,3 +172,14 @@ __noinline int read_question(struct work *work)
 	verified(at);
 	return read_opt(work, message + (at & (MESSAGE_BYTES_MAX - 1)), bytes - at);
 }
+
+/* The message has no question that could be read here. Every name has an octet. */
+static __always_inline void leave_unread(struct work *work)
+{
+	work->name_bytes = work->qtype = work->proof = 0;
+}
+
+static __always_inline int is_read(const struct work *work)
+{
+	return work->name_bytes != 0;
+}

@@ -227,14 +227,33 @@ impl Both {
         ours
     }
 
+    /// Sends both a message that the program does not read. What it passes up the lanes above judge by its tables. `asked`:
+    /// what they read in it.
+    pub(crate) fn send_unread(&mut self, client: &mut Client, message: &[u8], asked: Option<&Answer>) -> Outcome {
+        self.still();
+        let ours = self.send_program(client, message);
+        let asked = asked.map(|answer| Asked { qname: answer.name.as_ref(), qtype: answer.qtype });
+        let view = View { source: client.address, proof: Proof::None, message, asked, hashes: Hashes::default() };
+        let now = Now::from_us(self.now_us);
+        let above = self.lane.gate(now).admit(&view).verdict;
+        let by_ours = ours.unwrap_or_else(|| self.kernel_lane.gate(now).admit(&view).verdict);
+        assert_eq!(by_ours, above, "{message:?} for {client:?}, at {} us", self.now_us - START_US);
+        self.note(&format!("unread: {ours:?}"), true);
+        ours
+    }
+
     pub(crate) fn ask_program(&mut self, client: &mut Client, answer: &Answer) -> Outcome {
         let message = query(&format!("{} {} {}", answer.name, answer.qtype, client.option()));
+        self.send_program(client, &message)
+    }
+
+    fn send_program(&mut self, client: &mut Client, message: &[u8]) -> Outcome {
         let counted = |place: usize| -> u64 {
             self.counters.chunks(l::COUNTER_WORDS).map(|words| words[place].load(Relaxed)).sum()
         };
         let before: Vec<u64> = (0..l::FILTERS).map(|filter| counted(l::COUNTER_FILTERED + filter)).collect();
         let route = client.route();
-        let run = self.program.test_run(&route.carry(&message), 1).unwrap();
+        let run = self.program.test_run(&route.carry(message), 1).unwrap();
         match run.action {
             Action::Pass => None,
             Action::Drop => {

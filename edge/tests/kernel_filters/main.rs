@@ -16,6 +16,7 @@ use both::{Answer, Both, Client, Numbers, SECOND_US, apex_of};
 use config::{DefenceMode, Defences, Filter};
 use edge::kernel::layout as l;
 use filters::{Effect, Kind, Now, Verdict};
+use support::frames::query;
 use wire::{Name, Rtype};
 
 /// Names of each length that there is a key for, and the shortest.
@@ -215,4 +216,76 @@ fn random_sources_are_kept_away_as_above() {
     ]);
     trace.run(&mut both, 1000);
     both.compare();
+}
+
+/// Messages that the program does not read: what the lanes above read in them, and whether they may have a cookie of ours.
+fn unread(answer: &Answer, numbers: &mut Numbers) -> (Vec<u8>, bool, bool) {
+    let query = |more: &str| query(&format!("{} {} {more}", answer.name, answer.qtype));
+    match numbers.below(6) {
+        // Cut off, longer than it says, or with a name that points at itself; without another record there is no cookie.
+        0 => (query("")[..12 + numbers.below(answer.name.as_bytes().len() as u64 + 4) as usize].to_vec(), false, false),
+        1 => ([query(""), vec![0; 1 + numbers.below(60) as usize]].concat(), false, false),
+        2 => (b"\x12\x34\0\0\0\x01\0\0\0\0\0\x01\xc0\x0c\0\x01\0\x01".to_vec(), false, false),
+        3 => (query("CH"), true, false),
+        // Longer than anything that is looked at.
+        4 => ([query(""), vec![0; 300]].concat(), false, true),
+        _ => {
+            let message = query(
+                ["option=3:", "option=3: cookie=010203040506070801000000000000000000000000000000"]
+                    [numbers.below(2) as usize],
+            );
+            let may_be_proven = message.len() >= 51;
+            (message, true, may_be_proven)
+        }
+    }
+}
+
+#[test]
+fn what_is_not_read_is_dropped_for_its_source_alone() {
+    let blocked = vec!["10.0.0.32/28".parse().unwrap(), "2001:db8:0:60::/60".parse().unwrap()];
+    let mut defences = Defences {
+        normal_per_s: Some(20),
+        client_per_s: 20,
+        prefix_per_s: 100,
+        known_good_factor: 1,
+        block: blocked,
+        ..Defences::default()
+    };
+    // What is wrong with a message is only said above.
+    defences.filters[Filter::Malformed as usize] = DefenceMode::Off;
+    let mut both = Both::new(&defences);
+    let mut trace = Trace::new(&both, 7, 2000);
+    trace.run(&mut both, 1000);
+    let mut numbers = Numbers(8);
+    for n in 0..6000 {
+        both.now_us += numbers.below(60);
+        let mut client = match numbers.below(20) {
+            0 => trace.clients[numbers.below(20) as usize].clone(),
+            // One that asks far too much, and neighbours that do together.
+            1..3 => trace.clients[2].clone(),
+            3..6 => Client::new(v4(1 << 20 | numbers.below(1 << 8)), false),
+            6..14 => Client::new(v4(1 << 20 | numbers.below(1 << 20)), false),
+            _ => Client::new(v6(1 << 20 | numbers.below(1 << 12)), false),
+        };
+        let answer = &trace.answers[numbers.below(20) as usize];
+        if numbers.one_in(3) {
+            both.ask(&mut client, answer);
+        } else {
+            let (message, is_read_above, may_be_proven) = unread(answer, &mut numbers);
+            let outcome = both.send_unread(&mut client, &message, is_read_above.then_some(answer));
+            assert!(outcome.is_none() || !may_be_proven, "{message:?}");
+        }
+        if n % 1000 == 999 {
+            both.tick();
+            both.compare_tables();
+        }
+    }
+    both.compare_tables();
+    both.assert_happened(&[
+        "unread: None",
+        "unread: Some(Drop(Blocked))",
+        "unread: Some(Drop(Client))",
+        "unread: Some(Drop(Prefix))",
+        "unread: Some(Drop(UnknownSource))",
+    ]);
 }
