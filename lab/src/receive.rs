@@ -7,14 +7,17 @@
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
-use nix::{sched::sched_setaffinity, unistd::Pid};
+use nix::{errno::Errno, libc, sched::sched_setaffinity, unistd::Pid};
 
 use crate::{LabError, Namespace, cores, until};
 
 /// The kernel has made its thread within this time.
 const THREAD_DEADLINE: Duration = Duration::from_secs(5);
 /// As [`crate::Program::core`] has it.
-const MEASURED_NICENESS: &str = "-20";
+const MEASURED_NICENESS: i32 = -20;
+/// The shortest turns there are: a wire has room for 256 frames, which is 0.4 ms at 600,000 a second, and with ordinary turns
+/// whoever else has the core keeps it for longer.
+const PROMPT_TURN: Duration = Duration::from_micros(100);
 /// The lowest real-time priority but one: above what is ordinary, and above real clients that have the lowest.
 const PRIORITY: &str = "2";
 
@@ -26,6 +29,9 @@ pub enum Rank {
     /// It shares the core evenly with what is [measured](crate::Program::core) there, as the kernel has it once there are more
     /// interrupts than it can bear.
     Measured,
+    /// The same, but in short turns: nobody else keeps the core for long. For where what is lost on the wire, which has less room
+    /// than a network card, would be taken for lost by the server.
+    Prompt,
 }
 
 /// The kernel's thread that takes in what arrives at an interface.
@@ -38,8 +44,8 @@ pub struct Receiver {
 }
 
 impl Namespace {
-    /// Have what arrives at this interface worked on by a thread of the kernel, on this core. For what the other end's network stack sends, this is to be done at both ends. Needs `ethtool`,
-    /// `unshare`, `chrt` and `renice`.
+    /// Have what arrives at this interface worked on by a thread of the kernel, on this core. For what the other end's network
+    /// stack sends, this is to be done at both ends. Needs `ethtool`, `unshare` and `chrt`.
     pub fn receive_on(&self, interface: &str, core: usize, rank: Rank) -> Result<Receiver, LabError> {
         // On a veth, NAPI comes with GRO, but not for what comes from an end that leaves TCP's segmentation to this one.
         self.set_feature(interface, "gro", true)?;
@@ -62,12 +68,14 @@ impl Receiver {
         let Receiver { prefix, pid, core } = self;
         sched_setaffinity(Pid::from_raw(*pid as i32), &cores::only(*core)?)
             .map_err(LabError::errno(format!("keeping {prefix}… to core {core}")))?;
-        let pid = pid.to_string();
-        let (program, arguments) = match rank {
-            Rank::Interrupt => ("chrt", ["--fifo", "--pid", PRIORITY, &pid]),
-            Rank::Measured => ("renice", ["--priority", MEASURED_NICENESS, "--pid", &pid]),
+        let turn = match rank {
+            Rank::Interrupt => {
+                return namespace.run("chrt", &["--fifo", "--pid", PRIORITY, &pid.to_string()]).map(drop);
+            }
+            Rank::Measured => Duration::ZERO,
+            Rank::Prompt => PROMPT_TURN,
         };
-        namespace.run(program, &arguments).map(drop)
+        share(*pid, turn).map_err(LabError::errno(format!("having {prefix}… share core {core}")))
     }
 
     /// Processor time that it has used; an error where the kernel has ended it, as it does when the interface goes down.
@@ -97,6 +105,25 @@ fn threads_of(interface: &str) -> BTreeSet<u32> {
 pub(crate) fn run_time(folder: &str) -> Option<Duration> {
     let statistics = fs::read_to_string(format!("{folder}/schedstat")).ok()?;
     statistics.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// Have a thread share its core with what is measured there, in turns of this length; of the length that all have if it is
+/// nothing, or before Linux 6.12.
+#[allow(unsafe_code)]
+fn share(pid: u32, turn: Duration) -> nix::Result<()> {
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
+        sched_flags: 0,
+        sched_nice: MEASURED_NICENESS,
+        sched_priority: 0,
+        sched_runtime: turn.as_nanos() as u64,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: the kernel reads as much of `attributes` as that itself says, which is all of it, and keeps nothing.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, pid as libc::pid_t, &raw const attributes, 0) };
+    Errno::result(result).map(drop)
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Ground {
             self.client().take_xdp(TO_SERVER)?;
             if self.cores {
                 self.client().receive_on(TO_SERVER, CLIENT_CORE, Rank::Interrupt)?;
-                self.receiver = Some(self.server().receive_on(TO_CLIENTS, SERVER_CORE, Rank::Measured)?);
+                self.receiver = Some(self.server().receive_on(TO_CLIENTS, SERVER_CORE, Rank::Prompt)?);
             }
         }
         Ok(self)
