@@ -349,10 +349,9 @@ __noinline int filters_unread(struct work *work)
 {
 	const u64 *policy = policy_words();
 
-	if (!work || !policy || policy[POLICY_ALL_OFF])
+	if (!work || !policy)
 		return VERDICT_ABOVE;
-	leave_unread(work);
+	forget_question(work);
 	hash_source(work, policy);
-	work->absent = ABSENT_UNKNOWN;
 	return filters_absent(work) == VERDICT_DROP ? VERDICT_DROP : VERDICT_ABOVE;
 }

@@ -161,9 +161,9 @@ int parapet(struct xdp_md *context)
 		return pass(work, PASS_OFF);
 	if (reason == QUESTION_READ && work->has_cookie)
 		reason = check_cookie(work);
+	work->absent = ABSENT_UNKNOWN;
 	if (reason != QUESTION_READ)
 		return decline(work, reason);
-	work->absent = ABSENT_UNKNOWN;
 	/* Most of what comes is dropped for its source alone: nothing need be looked for. */
 	if (is_attacked) {
 		enum verdict verdict = filters_absent(work);

@@ -173,8 +173,8 @@ __noinline int read_question(struct work *work)
 	return read_opt(work, message + (at & (MESSAGE_BYTES_MAX - 1)), bytes - at);
 }
 
-/* The message has no question that could be read here. Every name has an octet. */
-static __always_inline void leave_unread(struct work *work)
+/* What was read of the question is none. Every name has an octet. */
+static __always_inline void forget_question(struct work *work)
 {
 	work->name_bytes = work->qtype = work->proof = 0;
 }

@@ -10,6 +10,11 @@ use parapet_lab::{Edge, Knot, LabError, Lanes, Namespace, Nsd, Server, TsigKey, 
 
 /// The interface of a server that leads to its clients, in all networks of the benchmarks.
 pub(crate) const CLIENTS: &str = "client";
+/// The section of a network file with which all filters of the node `edge` look at every query: nobody is exempt, and only the
+/// limits are out of the way, for the one core of a benchmark asks as much as it can from few prefixes.
+pub(crate) const UNLIMITED: &str = "[node.edge.defences]\nnormal_per_s = 1000000\nclient_per_s = 1000000\n\
+    prefix_per_s = 1000000\nrepeats_per_s = 1000000\nresponses_per_s = 1000000\nrandom_names_per_s = 1000000\n";
+
 /// What can be measured: secondaries of the lab's origin, and caches in front of it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
 pub(crate) enum Subject {
@@ -35,15 +40,6 @@ pub(crate) enum Subject {
     Unbound,
     /// BIRD with anycast-healthchecker, before Parapet's edge; for `bench failover` alone.
     Bird,
-}
-
-/// The section of a network file with which all the filters of this node look at every query: nobody is exempt, and only the
-/// limits are out of the way, for the one core of a benchmark asks as much as it can from few prefixes.
-pub(crate) fn unlimited(node: &str) -> String {
-    format!(
-        "[node.{node}.defences]\nnormal_per_s = 1000000\nclient_per_s = 1000000\nprefix_per_s = 1000000\n\
-         repeats_per_s = 1000000\nresponses_per_s = 1000000\nrandom_names_per_s = 1000000\n"
-    )
 }
 
 /// A running subject.
@@ -131,11 +127,10 @@ impl Secondary<'_> {
         let zones: String =
             self.zones.iter().map(|zone| format!("[zone.\"{zone}\"]\norigins = [\"bind\"]\n")).collect();
         format!(
-            "[node.edge]\nlisten = {listen:?}\nstate_dir = \"{state}\"\nworkers = 1\n{lanes}{unlimited}\
+            "[node.edge]\nlisten = {listen:?}\nstate_dir = \"{state}\"\nworkers = 1\n{lanes}{UNLIMITED}\
              [key.bench]\nkey_file = \"{key}\"\n[origin.bind]\naddresses = [\"{origin}\"]\nkey = \"bench\"\n{zones}",
             state = state.display(),
             lanes = lanes.section("edge", CLIENTS),
-            unlimited = unlimited("edge"),
             key = self.key.file.display(),
             origin = self.origin,
         )

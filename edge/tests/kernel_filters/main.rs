@@ -230,10 +230,8 @@ fn unread(answer: &Answer, numbers: &mut Numbers) -> (Vec<u8>, bool, bool) {
         // Longer than anything that is looked at.
         4 => ([query(""), vec![0; 300]].concat(), false, true),
         _ => {
-            let message = query(
-                ["option=3:", "option=3: cookie=010203040506070801000000000000000000000000000000"]
-                    [numbers.below(2) as usize],
-            );
+            let cookie = if numbers.one_in(2) { "cookie=010203040506070801000000000000000000000000000000" } else { "" };
+            let message = query(&format!("option=3: {cookie}"));
             let may_be_proven = message.len() >= 51;
             (message, true, may_be_proven)
         }

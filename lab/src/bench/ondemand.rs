@@ -19,7 +19,7 @@ use super::{
     report::{Report, Samples},
     rig::topology,
 };
-use crate::subject::{CLIENTS, Running, Subject, unlimited};
+use crate::subject::{CLIENTS, Running, Subject, UNLIMITED};
 
 /// The zone that is cached.
 const ZONE: &str = "example.com";
@@ -152,7 +152,7 @@ impl Bench<'_> {
             state = state.display(),
             lanes = lanes.section("edge", CLIENTS),
             // Without a word on them, the lab's clients are exempt.
-            defences = if self.wire.reaches_below() { unlimited("edge") } else { String::new() },
+            defences = if self.wire.reaches_below() { UNLIMITED } else { "" },
             origin = self.rig.origin.v4(),
         );
         Ok(Box::new(edge.file(&file, "edge").core(Some(SERVER_CORE)).start()?))
